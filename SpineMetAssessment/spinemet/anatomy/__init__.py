@@ -1,0 +1,1 @@
+"""Measure what is outlined: vertebra frames, heights, bodies, lesions."""

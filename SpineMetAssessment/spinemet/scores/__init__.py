@@ -1,0 +1,1 @@
+"""The published rules, as pure functions of measurements and answers."""

@@ -1,0 +1,346 @@
+"""SINS, the Spinal Instability Neoplastic Score (Fisher 2010, Spine 35:E1221).
+
+Each affected vertebra is scored on its own: six findings give a total, or the set of totals still possible
+while a component is unknown. Levels are never summed.
+
+Key functions: `location`, `pain`, `bone_lesion`, `alignment`, `collapse`, `posterolateral` turn levels, answers
+and measurements into findings; `score` adds them up; `worst` picks the highest of several levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from itertools import product
+from typing import Any
+
+from spinemet.errors import BadInput
+from spinemet.evidence import Finding, Measurement, Source
+from spinemet.levels import Level, Region
+
+COMPONENTS = ("location", "pain", "bone_lesion", "alignment", "collapse", "posterolateral")
+
+OPTIONS: Mapping[str, Mapping[str, int]] = {
+    "location": {"junctional": 3, "mobile": 2, "semirigid": 1, "rigid": 0},
+    "pain": {"mechanical": 3, "occasional": 1, "none": 0},
+    "bone_lesion": {"lytic": 2, "mixed": 1, "blastic": 0},
+    "alignment": {"subluxation": 4, "de novo deformity": 2, "normal": 0, "degenerative / old": 0},
+    "collapse": {">50 %": 3, "<50 %": 2, ">50 % of body involved": 1, "none": 0},
+    "posterolateral": {"bilateral": 3, "unilateral": 1, "none": 0},
+}
+"""Pick-list of every component with its points (Fisher 2010, table 1; "degenerative / old" is our own answer)."""
+
+
+class Category(str, Enum):
+    """What a total means (Fisher 2010)."""
+
+    STABLE = "stable"
+    POTENTIALLY_UNSTABLE = "potentially unstable"
+    UNSTABLE = "unstable"
+
+
+SURGICAL_CONSULTATION = 7
+"""Total from which the authors advise surgical consultation."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Our own operational choices where the source gives none; every one can be overridden.
+
+    Percentages. `collapse_none` and `collapse_sure`: height loss below the first is no collapse, from the second
+    on it is; between them it is uncertain. `half` is the published 50 %.
+    """
+
+    collapse_none: float = 15.0
+    collapse_sure: float = 20.0
+    half: float = 50.0
+    lytic_share: float = 75.0
+    blastic_share: float = 25.0
+    part_involved: float = 15.0
+
+
+DEFAULT = Thresholds()
+
+
+@dataclass(frozen=True)
+class SinsResult:
+    """SINS of one vertebra.
+
+    :param components: the six findings by name, in the order of `COMPONENTS`.
+    :param total: the sum, None while any component is unknown.
+    :param possible_totals: all totals that the unknown and near-threshold components leave open, ascending.
+    :param category: None ("undecided") unless every possible total agrees.
+    :param limits: what a reader must know ("levels unconfirmed", "after treatment, unvalidated").
+    """
+
+    components: dict[str, Finding]
+    total: int | None
+    possible_totals: tuple[int, ...]
+    category: Category | None
+    limits: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the components without points."""
+        return tuple(name for name, finding in self.components.items() if not finding.known)
+
+    @property
+    def consultation_advised(self) -> bool | None:
+        """Whether the total reaches 7; None while undecided."""
+        low, high = self.possible_totals[0], self.possible_totals[-1]
+        if low >= SURGICAL_CONSULTATION:
+            return True
+        return False if high < SURGICAL_CONSULTATION else None
+
+
+def category_of(total: int) -> Category:
+    """0–6 stable, 7–12 potentially unstable, 13–18 unstable."""
+    if not 0 <= total <= 18:
+        raise ValueError(f"a SINS total lies between 0 and 18, not {total}")
+    if total <= 6:
+        return Category.STABLE
+    return Category.POTENTIALLY_UNSTABLE if total <= 12 else Category.UNSTABLE
+
+
+def location_class(level: Level) -> str:
+    """Junctional, mobile, semirigid or rigid (Fisher 2010). L6 counts as lumbosacral, T13 as thoracolumbar."""
+    if level in (Level.OCC, Level.C1, Level.C2, Level.C7, Level.T1, Level.T2):
+        return "junctional"
+    if level in (Level.T11, Level.T12, Level.T13, Level.L1, Level.L5, Level.L6, Level.S1):
+        return "junctional"
+    return {Region.CERVICAL: "mobile", Region.LUMBAR: "mobile", Region.THORACIC: "semirigid", Region.SACRAL: "rigid"}[
+        level.region
+    ]
+
+
+def location(level: Level, *, confirmed: bool = True) -> Finding:
+    """Points of the level itself. An unconfirmed numbering or a variant level is said in the limits."""
+    name = location_class(level)
+    points = OPTIONS["location"][name]
+    limits: list[str] = []
+    if level.is_variant:
+        limits.append(f"{level} is a transitional level; confirm the numbering")
+    if not confirmed:
+        limits.append("levels unconfirmed")
+    return Finding("location", points, (points,), Source.MEASURED, f"{name} ({level})", limits=tuple(limits))
+
+
+def pain(answer: str | None, *, reader: str = "") -> Finding:
+    """Pain at this level, as the patient says it; never measured, never copied from another level."""
+    return _asked("pain", answer, reader, "ask the patient: pain at this level was not entered")
+
+
+def alignment(answer: str | None, *, reader: str = "", candidates: tuple[Measurement, ...] = ()) -> Finding:
+    """Alignment as a person judged it; measurements are only candidates that a person confirms."""
+    finding = _asked("alignment", answer, reader, "alignment was not confirmed by a person")
+    return _with(finding, measurements=candidates)
+
+
+def bone_lesion(lytic_share: Measurement, *, thresholds: Thresholds = DEFAULT, evidence: Iterable[Measurement] = ()) -> Finding:
+    """Lytic, mixed or blastic from the lytic share (%) of a lesion's abnormal voxels.
+
+    No accepted HU threshold exists; the shares are ours and shown with the result.
+    """
+    measurements = (lytic_share, *evidence)
+    if lytic_share.value is None:
+        return _unknown("bone_lesion", lytic_share.reason, measurements)
+    cuts = ((thresholds.blastic_share, "blastic"), (thresholds.lytic_share, "mixed"))
+
+    def classify(share: float) -> str:
+        if share >= thresholds.lytic_share:
+            return "lytic"
+        return "blastic" if share <= thresholds.blastic_share else "mixed"
+
+    return _graded(
+        "bone_lesion",
+        lytic_share,
+        classify,
+        measurements,
+        f"lytic ≥ {thresholds.lytic_share:g} %, blastic ≤ {thresholds.blastic_share:g} % of the abnormal voxels",
+        [cut for cut, _ in cuts],
+    )
+
+
+def collapse(
+    loss: Measurement, involvement: Measurement, *, thresholds: Thresholds = DEFAULT, evidence: Iterable[Measurement] = ()
+) -> Finding:
+    """Vertebral body collapse from the worst height loss (%) and the share of the body involved (%).
+
+    Below 15 % loss there is no collapse, from 20 % on there is; 15–20 % is uncertain and keeps both scores.
+    Exactly 50 % is undefined in the source: 2 points, flagged.
+    """
+    measurements = (loss, involvement, *evidence)
+    threshold = (
+        f"collapse ≥ {thresholds.collapse_sure:g} % (uncertain from {thresholds.collapse_none:g} %); "
+        f"half {thresholds.half:g} %; involvement > {thresholds.half:g} % of the body"
+    )
+    if loss.value is None:
+        low: tuple[int, ...] = (0, 1)
+        if involvement.known and _below_half(involvement, thresholds):
+            low = (0,)
+        elif involvement.known and _above_half(involvement, thresholds):
+            low = (1,)
+        return Finding(
+            "collapse", None, (*low, 2, 3), Source.UNKNOWN,
+            measurements=measurements, threshold=threshold, reason=loss.reason,
+        )  # fmt: skip
+
+    margin = loss.uncertainty or 0.0
+    options: set[int] = set()
+    without: set[int]
+    if not involvement.known:
+        without = {0, 1}
+    else:
+        without = {1 if _share(involvement) > thresholds.half else 0}
+        if abs(_share(involvement) - thresholds.half) <= (involvement.uncertainty or 0.0):
+            without = {0, 1}
+    value = loss.value
+    low_value, high_value = value - margin, value + margin
+    if low_value < thresholds.collapse_sure:
+        options |= without
+    if high_value >= thresholds.collapse_none and low_value <= thresholds.half:
+        options.add(2)
+    if high_value > thresholds.half:
+        options.add(3)
+    if value == thresholds.half:
+        options.add(2)
+
+    if value > thresholds.half:
+        points: int | None = 3
+    elif value >= thresholds.collapse_sure:
+        points = 2
+    elif value >= thresholds.collapse_none:
+        # The band between "none" and "collapse" is ours; lean to the collapse and keep the other score in sight.
+        points = 2
+        options |= without | {2}
+    else:
+        points = (1 if _share(involvement) > thresholds.half else 0) if involvement.known else None
+    possible = tuple(sorted(options | ({points} if points is not None else set())))
+    labels = {3: ">50 %", 2: "<50 %", 1: ">50 % of body involved", 0: "none"}
+    if points is None:
+        return Finding(
+            "collapse", None, possible, Source.UNKNOWN,
+            measurements=measurements, threshold=threshold, reason=involvement.reason,
+        )  # fmt: skip
+    limits = ("exactly 50 % is undefined in the source; scored 2",) if value == thresholds.half else ()
+    if thresholds.collapse_none <= value < thresholds.collapse_sure:
+        limits = (*limits, f"{thresholds.collapse_none:g}–{thresholds.collapse_sure:g} % height loss is uncertain")
+    return Finding(
+        "collapse", points, possible, Source.MEASURED, labels[points], measurements, threshold,
+        near_threshold=len(possible) > 1 or value == thresholds.half, limits=limits,
+    )  # fmt: skip
+
+
+def posterolateral(involved: Mapping[str, bool | None], measurements: Iterable[Measurement] = (), *, limits: tuple[str, ...] = (), reason: str = "") -> Finding:
+    """Facet, pedicle or costovertebral joint involvement per side.
+
+    :param involved: "left" and "right": True, False, or None where it could not be decided.
+    """
+    left, right = involved["left"], involved["right"]
+    evidence = tuple(measurements)
+    sides = [(left,) if left is not None else (False, True), (right,) if right is not None else (False, True)]
+    possible = tuple(sorted({(0, 1, 3)[int(a) + int(b)] for a, b in product(*sides)}))
+    if len(possible) > 1:
+        return Finding(
+            "posterolateral", None, possible, Source.UNKNOWN, measurements=evidence, limits=limits,
+            reason=reason or "posterolateral parts could not be told apart",
+        )  # fmt: skip
+    label = {0: "none", 1: f"unilateral ({'left' if left else 'right'})", 3: "bilateral"}[possible[0]]
+    return Finding("posterolateral", possible[0], possible, Source.MEASURED, label, evidence, limits=limits)
+
+
+def entered(component: str, option: str, *, reader: str = "", reason: str = "") -> Finding:
+    """A component picked from the list by a person. :raises BadInput: no such option."""
+    points = points_of(component, option)
+    return Finding(component, points, (points,), Source.ENTERED, option, reason=reason, reader=reader)
+
+
+def points_of(component: str, option: str) -> int:
+    """Points of a pick-list option. :raises BadInput: no such component or option."""
+    if component not in OPTIONS:
+        raise BadInput(f'"{component}" is not a SINS component; use one of {", ".join(COMPONENTS)}.')
+    if option not in OPTIONS[component]:
+        raise BadInput(f'"{option}" is not an answer for {component}; use one of {", ".join(OPTIONS[component])}.')
+    return OPTIONS[component][option]
+
+
+def score(findings: Iterable[Finding], *, limits: tuple[str, ...] = ()) -> SinsResult:
+    """Add up six findings, one for each component.
+
+    With an unknown component there is no total, only the totals still possible. A component near its threshold
+    has points and so gives a total, but its other score stays among the possible totals and can leave the
+    category undecided.
+
+    :raises ValueError: a component is missing, doubled or unknown to SINS, or has impossible points.
+    """
+    by_name: dict[str, Finding] = {}
+    for finding in findings:
+        if finding.component not in OPTIONS or finding.component in by_name:
+            raise ValueError(f"'{finding.component}' is not one of the six components, or came twice")
+        allowed = set(OPTIONS[finding.component].values())
+        if not set(finding.possible) <= allowed:
+            raise ValueError(f"{finding.possible} are not possible points of '{finding.component}'")
+        by_name[finding.component] = finding
+    missing = [name for name in COMPONENTS if name not in by_name]
+    if missing:
+        raise ValueError(f"missing components: {', '.join(missing)}")
+    ordered = {name: by_name[name] for name in COMPONENTS}
+
+    possible = tuple(sorted({sum(points) for points in product(*(f.possible for f in ordered.values()))}))
+    known = [finding.points for finding in ordered.values()]
+    total = None if None in known else sum(points for points in known if points is not None)
+    categories = {category_of(value) for value in possible}
+    category = categories.pop() if len(categories) == 1 else None
+    return SinsResult(ordered, total, possible, category, limits)
+
+
+def worst(results: Mapping[Level, SinsResult]) -> Level | None:
+    """The level with the highest score: by the highest total that is still possible, then by the highest lowest.
+
+    None when nothing was scored. Undecided levels count with their worst case, so they are not passed over.
+    """
+    if not results:
+        return None
+    return max(results, key=lambda level: (results[level].possible_totals[-1], results[level].possible_totals[0], -level.order))
+
+
+def _asked(component: str, answer: str | None, reader: str, reason: str) -> Finding:
+    if answer is None or answer == "unknown":
+        return _unknown(component, reason, ())
+    return entered(component, answer, reader=reader)
+
+
+def _unknown(component: str, reason: str, measurements: tuple[Measurement, ...]) -> Finding:
+    possible = tuple(sorted(set(OPTIONS[component].values())))
+    return Finding(component, None, possible, Source.UNKNOWN, measurements=measurements, reason=reason)
+
+
+def _with(finding: Finding, **changes: Any) -> Finding:
+    from dataclasses import replace
+
+    return replace(finding, **changes)
+
+
+def _graded(component: str, value: Measurement, classify: Any, measurements: tuple[Measurement, ...], threshold: str, cuts: list[float]) -> Finding:
+    number = _share(value)
+    margin = value.uncertainty or 0.0
+    label = classify(number)
+    points = OPTIONS[component][label]
+    labels = {label, classify(number - margin), classify(number + margin)}
+    possible = tuple(sorted({OPTIONS[component][item] for item in labels}))
+    near = len(possible) > 1 or any(abs(number - cut) <= margin for cut in cuts)
+    return Finding(component, points, possible, Source.MEASURED, label, measurements, threshold, near_threshold=near)
+
+
+def _share(measurement: Measurement) -> float:
+    assert measurement.value is not None
+    return measurement.value
+
+
+def _below_half(measurement: Measurement, thresholds: Thresholds) -> bool:
+    return _share(measurement) + (measurement.uncertainty or 0.0) <= thresholds.half
+
+
+def _above_half(measurement: Measurement, thresholds: Thresholds) -> bool:
+    return _share(measurement) - (measurement.uncertainty or 0.0) > thresholds.half

@@ -27,7 +27,7 @@ def written_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     with _sentences(path), _beside(path) as folder:
         temporary = folder / path.name
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def written_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
 def _replace(source: Path, target: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
-    os.replace(source, target)
+    source.replace(target)
 
 
 @contextmanager

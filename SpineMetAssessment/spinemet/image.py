@@ -12,7 +12,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from spinemet.errors import BadInput, GridMismatch
 
@@ -58,6 +60,14 @@ class Grid:
     def voxel_volume(self) -> float:
         """Volume of a voxel in mm³."""
         return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3])))
+
+    @cached_property
+    def place(self) -> bytes:
+        """The voxel-to-world matrix in steps of 10 nm, for digests: blind to rounding in the last bits and to −0.
+
+        The odd offset keeps values such as a spacing of 0.9765625 mm away from the edges between steps.
+        """
+        return np.asarray(np.floor(self.ijk_to_ras * 1e5 + 0.381966), dtype="<i8").tobytes()
 
     @property
     def is_sheared(self) -> bool:
@@ -216,8 +226,6 @@ class Image:
 
         :param order: 0 nearest, 1 linear, 3 cubic.
         """
-        from scipy import ndimage
-
         points = np.asarray(ras, dtype=float)
         ijk = self.to_index(points).reshape(-1, 3)
         values = ndimage.map_coordinates(self.array, ijk.T[::-1], order=order, output=dtype, mode="nearest")
@@ -234,8 +242,6 @@ class Image:
         :param outside: value where this image does not reach.
         :param moved_by: 4×4 RAS matrix that moves this image's content in the world before resampling.
         """
-        import SimpleITK as sitk
-
         source = replace(self, ijk_to_ras=np.asarray(moved_by) @ self.ijk_to_ras) if moved_by is not None else self
         if source.grid.is_sheared or grid.is_sheared:
             return source._resample_by_sampling(grid, nearest=nearest, outside=outside)
@@ -268,10 +274,11 @@ class Image:
     def fingerprint(self) -> str:
         """Digest of voxels and place; equal fingerprints mean an equal image."""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self.array.shape, self.array.dtype.str)).encode())
-        digest.update(np.round(self.ijk_to_ras, 6).tobytes())
+        dtype = storage_type(self.array.dtype)
+        digest.update(repr((self.array.shape, dtype.str)).encode())
+        digest.update(self.grid.place)
         for plane in self.array:
-            digest.update(np.ascontiguousarray(plane).data)
+            digest.update(np.ascontiguousarray(plane, dtype=dtype).data)
         return digest.hexdigest()
 
     def to_sitk(self) -> Any:
@@ -279,8 +286,6 @@ class Image:
 
         :raises BadInput: the grid is sheared (resample it first).
         """
-        import SimpleITK as sitk
-
         if self.grid.is_sheared:
             raise BadInput(f"{self.name} has a sheared grid (gantry tilt); resample it onto a straight grid first.")
         array = self.array.astype(np.uint8) if self.array.dtype == bool else np.ascontiguousarray(self.array)
@@ -294,14 +299,20 @@ class Image:
     @classmethod
     def from_sitk(cls, image: Any, *, frame: str = "", name: str = "image") -> Image:
         """Image from a scalar three-dimensional SimpleITK image; its pixels are copied once."""
-        import SimpleITK as sitk
-
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             raise BadInput(f"{name} is not a scalar volume with three dimensions; choose a single volume.")
         matrix = np.eye(4)
         matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
         matrix[:3, 3] = image.GetOrigin()
         return cls(sitk.GetArrayFromImage(image), LPS_RAS @ matrix, frame=frame, name=name)
+
+
+def storage_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The voxel type in which files hold `dtype`: scenes know no bool, int8, float16 or 64-bit whole numbers."""
+    return np.dtype(_STORED_AS.get(f"{dtype.kind}{dtype.itemsize}", dtype))
+
+
+_STORED_AS = {"b1": "u1", "i1": "i2", "i8": "i4", "u8": "u4", "f2": "f4"}
 
 
 def _itk_geometry(grid: Grid) -> tuple[list[float], list[float], list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -78,3 +79,20 @@ class LabelMap:
     def binary(self, value: int) -> np.ndarray:
         """Whole-volume boolean array of one value; prefer `mask`, which is a crop."""
         return np.asarray(self.image.array == value)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of what is outlined where: the outlines' identities, shapes and places.
+
+        The numbers that stand for the outlines, and the empty space round them, do not matter; so a label map has
+        the same fingerprint after its way through a segmentation node or a file.
+        """
+        entries = []
+        for value, outline in self.present.items():
+            mask = self.mask(value, margin_voxels=0)
+            identity = (outline.structure.value, str(outline.level), outline.lesion_id, mask.shape)
+            entries.append(repr(identity).encode() + mask.grid.place + np.packbits(mask.array).tobytes())
+        digest = hashlib.blake2b(digest_size=16)
+        for entry in sorted(entries):
+            digest.update(len(entry).to_bytes(8, "little") + entry)
+        return digest.hexdigest()

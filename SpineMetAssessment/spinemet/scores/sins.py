@@ -10,10 +10,9 @@ and measurements into findings; `score` adds them up; `worst` picks the highest 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
-from typing import Any
 
 from spinemet.errors import BadInput
 from spinemet.evidence import Finding, Measurement, Source
@@ -134,10 +133,12 @@ def pain(answer: str | None, *, reader: str = "") -> Finding:
 def alignment(answer: str | None, *, reader: str = "", candidates: tuple[Measurement, ...] = ()) -> Finding:
     """Alignment as a person judged it; measurements are only candidates that a person confirms."""
     finding = _asked("alignment", answer, reader, "alignment was not confirmed by a person")
-    return _with(finding, measurements=candidates)
+    return replace(finding, measurements=candidates)
 
 
-def bone_lesion(lytic_share: Measurement, *, thresholds: Thresholds = DEFAULT, evidence: Iterable[Measurement] = ()) -> Finding:
+def bone_lesion(
+    lytic_share: Measurement, *, thresholds: Thresholds = DEFAULT, evidence: Iterable[Measurement] = ()
+) -> Finding:
     """Lytic, mixed or blastic from the lytic share (%) of a lesion's abnormal voxels.
 
     No accepted HU threshold exists; the shares are ours and shown with the result.
@@ -145,25 +146,33 @@ def bone_lesion(lytic_share: Measurement, *, thresholds: Thresholds = DEFAULT, e
     measurements = (lytic_share, *evidence)
     if lytic_share.value is None:
         return _unknown("bone_lesion", lytic_share.reason, measurements)
-    cuts = ((thresholds.blastic_share, "blastic"), (thresholds.lytic_share, "mixed"))
 
-    def classify(share: float) -> str:
+    def kind(share: float) -> str:
         if share >= thresholds.lytic_share:
             return "lytic"
         return "blastic" if share <= thresholds.blastic_share else "mixed"
 
-    return _graded(
+    points = OPTIONS["bone_lesion"]
+    share, margin = lytic_share.value, lytic_share.uncertainty or 0.0
+    possible = tuple(sorted({points[kind(value)] for value in (share - margin, share, share + margin)}))
+    return Finding(
         "bone_lesion",
-        lytic_share,
-        classify,
+        points[kind(share)],
+        possible,
+        Source.MEASURED,
+        kind(share),
         measurements,
         f"lytic ≥ {thresholds.lytic_share:g} %, blastic ≤ {thresholds.blastic_share:g} % of the abnormal voxels",
-        [cut for cut, _ in cuts],
+        near_threshold=len(possible) > 1,
     )
 
 
 def collapse(
-    loss: Measurement, involvement: Measurement, *, thresholds: Thresholds = DEFAULT, evidence: Iterable[Measurement] = ()
+    loss: Measurement,
+    involvement: Measurement,
+    *,
+    thresholds: Thresholds = DEFAULT,
+    evidence: Iterable[Measurement] = (),
 ) -> Finding:
     """Vertebral body collapse from the worst height loss (%) and the share of the body involved (%).
 
@@ -175,54 +184,34 @@ def collapse(
         f"collapse ≥ {thresholds.collapse_sure:g} % (uncertain from {thresholds.collapse_none:g} %); "
         f"half {thresholds.half:g} %; involvement > {thresholds.half:g} % of the body"
     )
+    without = _points_without_collapse(involvement, thresholds)
     if loss.value is None:
-        low: tuple[int, ...] = (0, 1)
-        if involvement.known and _below_half(involvement, thresholds):
-            low = (0,)
-        elif involvement.known and _above_half(involvement, thresholds):
-            low = (1,)
+        possible = tuple(sorted(without | {2, 3}))
         return Finding(
-            "collapse", None, (*low, 2, 3), Source.UNKNOWN,
+            "collapse", None, possible, Source.UNKNOWN,
             measurements=measurements, threshold=threshold, reason=loss.reason,
         )  # fmt: skip
 
-    margin = loss.uncertainty or 0.0
+    value, margin = loss.value, loss.uncertainty or 0.0
     options: set[int] = set()
-    without: set[int]
-    if not involvement.known:
-        without = {0, 1}
-    else:
-        without = {1 if _share(involvement) > thresholds.half else 0}
-        if abs(_share(involvement) - thresholds.half) <= (involvement.uncertainty or 0.0):
-            without = {0, 1}
-    value = loss.value
-    low_value, high_value = value - margin, value + margin
-    if low_value < thresholds.collapse_sure:
+    if value - margin < thresholds.collapse_sure:
         options |= without
-    if high_value >= thresholds.collapse_none and low_value <= thresholds.half:
+    if value + margin >= thresholds.collapse_none and value - margin <= thresholds.half:
         options.add(2)
-    if high_value > thresholds.half:
+    if value + margin > thresholds.half:
         options.add(3)
-    if value == thresholds.half:
-        options.add(2)
-
-    if value > thresholds.half:
-        points: int | None = 3
-    elif value >= thresholds.collapse_sure:
-        points = 2
-    elif value >= thresholds.collapse_none:
-        # The band between "none" and "collapse" is ours; lean to the collapse and keep the other score in sight.
-        points = 2
-        options |= without | {2}
-    else:
-        points = (1 if _share(involvement) > thresholds.half else 0) if involvement.known else None
-    possible = tuple(sorted(options | ({points} if points is not None else set())))
-    labels = {3: ">50 %", 2: "<50 %", 1: ">50 % of body involved", 0: "none"}
-    if points is None:
+    possible = tuple(sorted(options))
+    if value < thresholds.collapse_none and not involvement.known:
         return Finding(
             "collapse", None, possible, Source.UNKNOWN,
             measurements=measurements, threshold=threshold, reason=involvement.reason,
         )  # fmt: skip
+    if value < thresholds.collapse_none:
+        points = int(_value(involvement) > thresholds.half)
+    else:
+        # The band between "none" and "collapse" is ours; lean to the collapse and keep the other score in sight.
+        points = 3 if value > thresholds.half else 2
+    labels = {3: ">50 %", 2: "<50 %", 1: ">50 % of body involved", 0: "none"}
     limits = ("exactly 50 % is undefined in the source; scored 2",) if value == thresholds.half else ()
     if thresholds.collapse_none <= value < thresholds.collapse_sure:
         limits = (*limits, f"{thresholds.collapse_none:g}–{thresholds.collapse_sure:g} % height loss is uncertain")
@@ -232,7 +221,13 @@ def collapse(
     )  # fmt: skip
 
 
-def posterolateral(involved: Mapping[str, bool | None], measurements: Iterable[Measurement] = (), *, limits: tuple[str, ...] = (), reason: str = "") -> Finding:
+def posterolateral(
+    involved: Mapping[str, bool | None],
+    measurements: Iterable[Measurement] = (),
+    *,
+    limits: tuple[str, ...] = (),
+    reason: str = "",
+) -> Finding:
     """Facet, pedicle or costovertebral joint involvement per side.
 
     :param involved: "left" and "right": True, False, or None where it could not be decided.
@@ -302,7 +297,10 @@ def worst(results: Mapping[Level, SinsResult]) -> Level | None:
     """
     if not results:
         return None
-    return max(results, key=lambda level: (results[level].possible_totals[-1], results[level].possible_totals[0], -level.order))
+    return max(
+        results,
+        key=lambda level: (results[level].possible_totals[-1], results[level].possible_totals[0], -level.order),
+    )
 
 
 def _asked(component: str, answer: str | None, reader: str, reason: str) -> Finding:
@@ -316,31 +314,14 @@ def _unknown(component: str, reason: str, measurements: tuple[Measurement, ...])
     return Finding(component, None, possible, Source.UNKNOWN, measurements=measurements, reason=reason)
 
 
-def _with(finding: Finding, **changes: Any) -> Finding:
-    from dataclasses import replace
-
-    return replace(finding, **changes)
-
-
-def _graded(component: str, value: Measurement, classify: Any, measurements: tuple[Measurement, ...], threshold: str, cuts: list[float]) -> Finding:
-    number = _share(value)
-    margin = value.uncertainty or 0.0
-    label = classify(number)
-    points = OPTIONS[component][label]
-    labels = {label, classify(number - margin), classify(number + margin)}
-    possible = tuple(sorted({OPTIONS[component][item] for item in labels}))
-    near = len(possible) > 1 or any(abs(number - cut) <= margin for cut in cuts)
-    return Finding(component, points, possible, Source.MEASURED, label, measurements, threshold, near_threshold=near)
+def _points_without_collapse(involvement: Measurement, thresholds: Thresholds) -> set[int]:
+    """1 when more than half of the body is involved, else 0; both while that is uncertain or unknown."""
+    if not involvement.known:
+        return {0, 1}
+    value, margin = _value(involvement), involvement.uncertainty or 0.0
+    return {int(value - margin > thresholds.half), int(value + margin > thresholds.half)}
 
 
-def _share(measurement: Measurement) -> float:
+def _value(measurement: Measurement) -> float:
     assert measurement.value is not None
     return measurement.value
-
-
-def _below_half(measurement: Measurement, thresholds: Thresholds) -> bool:
-    return _share(measurement) + (measurement.uncertainty or 0.0) <= thresholds.half
-
-
-def _above_half(measurement: Measurement, thresholds: Thresholds) -> bool:
-    return _share(measurement) - (measurement.uncertainty or 0.0) > thresholds.half

@@ -93,3 +93,17 @@ class Answers:
         except ValueError as error:
             raise BadInput(f"The answers file {name} is not valid JSON ({error}).") from error
         return cls.from_json(plain)
+
+    def completed_by(self, earlier: Answers) -> Answers:
+        """These answers, and those of `earlier` where these say nothing."""
+        levels = dict(earlier.levels)
+        for level, now in self.levels.items():
+            before = earlier.at(level)
+            levels[level] = LevelAnswers(
+                now.pain if now.pain is not None else before.pain,
+                now.alignment if now.alignment is not None else before.alignment,
+                now.instrumented or before.instrumented,
+                now.reader or before.reader,
+                {**before.overrides, **now.overrides},
+            )
+        return Answers(self.levels_confirmed or earlier.levels_confirmed, levels)

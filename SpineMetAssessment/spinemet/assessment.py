@@ -14,6 +14,7 @@ from typing import Any
 
 from spinemet import __version__
 from spinemet.anatomy.frame import VertebraFrame
+from spinemet.answers import Answers
 from spinemet.case import ImageRef, Patient, TimePoint
 from spinemet.errors import BadInput
 from spinemet.evidence import Measurement, Point
@@ -79,6 +80,7 @@ class Assessment:
 
     :param images: the images it was made from; `reference` is the key of the one that was measured in.
     :param inputs: fingerprints of everything that went in ("ct", "vertebrae", "lesions", "answers").
+    :param answers: what people said; an override lives here and survives every recompute.
     :param parameters: settings that differ from the defaults, by name.
     :param levels: C1 to S5, and T13 or L6 where present, from head to tail.
     :param warnings: sentences about the whole study.
@@ -91,6 +93,7 @@ class Assessment:
     numbering: Numbering
     levels: tuple[LevelAssessment, ...]
     inputs: dict[str, str]
+    answers: Answers = field(default_factory=Answers)
     parameters: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     created: str = ""
@@ -135,6 +138,7 @@ class Assessment:
             "worst_level": worst.level.value if worst else None,
             "levels": [to_plain(item) for item in self.levels],
             "inputs": dict(self.inputs),
+            "answers": self.answers.to_json(),
             "parameters": dict(self.parameters),
             "warnings": list(self.warnings),
         }

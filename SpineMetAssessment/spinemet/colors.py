@@ -30,6 +30,8 @@ GRADE_COLOR_NAMES: Mapping[Category | None, str] = {
 
 VERTEBRA: RGB = (0.945, 0.839, 0.569)
 LESION: RGB = (0.698, 0.149, 0.592)
+EVIDENCE: RGB = (0.337, 0.706, 0.914)
+"""Points of measurement: sky blue, apart from every grade and from bone."""
 
 STRUCTURE_COLORS: Mapping[Structure, RGB] = {
     Structure.VERTEBRA: VERTEBRA,

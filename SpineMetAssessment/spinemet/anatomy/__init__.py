@@ -1,1 +1,46 @@
-"""Measure what is outlined: vertebra frames, heights, bodies, lesions."""
+"""Measure what is outlined: vertebra frames, heights, bodies, lesions.
+
+Key functions: `measure_spine` measures every vertebra of a label map (`measure_vertebra` one, from its crop and the
+hint of `spine_line`); `collapse` compares heights with neighbors or a prior; `involved_levels` assigns lesions to
+vertebrae; `bone_reference` and `measure_lesion` measure a lesion against the patient's own bone.
+"""
+
+from spinemet.anatomy.collapse import CollapseMeasurement, collapse, fractured_levels, height_curve
+from spinemet.anatomy.coverage import unoutlined_levels
+from spinemet.anatomy.density import BoneReference, bone_reference
+from spinemet.anatomy.frame import VertebraFrame
+from spinemet.anatomy.heights import Column, Height, Plane
+from spinemet.anatomy.involvement import Involvement, involved_levels, lesion_mask
+from spinemet.anatomy.lesion import LesionMeasures, measure_lesion
+from spinemet.anatomy.spine import MASK_MARGIN_VOXELS, Spine, measure_spine, order_notes
+from spinemet.anatomy.spine_line import LevelHint, SpineLine, spine_line
+from spinemet.anatomy.vertebra import Endplate, Vertebra, measure_vertebra
+
+__all__ = [
+    "MASK_MARGIN_VOXELS",
+    "BoneReference",
+    "CollapseMeasurement",
+    "Column",
+    "Endplate",
+    "Height",
+    "Involvement",
+    "LesionMeasures",
+    "LevelHint",
+    "Plane",
+    "Spine",
+    "SpineLine",
+    "Vertebra",
+    "VertebraFrame",
+    "bone_reference",
+    "collapse",
+    "fractured_levels",
+    "height_curve",
+    "involved_levels",
+    "lesion_mask",
+    "measure_lesion",
+    "measure_spine",
+    "measure_vertebra",
+    "order_notes",
+    "spine_line",
+    "unoutlined_levels",
+]

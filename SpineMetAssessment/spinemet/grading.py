@@ -1,0 +1,59 @@
+"""One level from its measurements and answers to a SINS: puts the evidence of anatomy before the rules of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from spinemet.answers import LevelAnswers
+from spinemet.errors import BadInput
+from spinemet.evidence import Finding, Measurement
+from spinemet.levels import Level
+from spinemet.scores import sins
+from spinemet.scores.sins import SinsResult
+
+ARCH_LIMIT = "a fracture of the arch without a lesion is not looked for"
+
+
+def grade(
+    level: Level,
+    *,
+    answers: LevelAnswers,
+    confirmed: bool,
+    loss: Measurement,
+    involvement: Measurement,
+    lytic_share: Measurement,
+    arch_involved: dict[str, bool | None],
+    collapse_evidence: Iterable[Measurement] = (),
+    lesion_evidence: Iterable[Measurement] = (),
+    arch_evidence: Iterable[Measurement] = (),
+    arch_reason: str = "",
+) -> SinsResult:
+    """SINS of one involved level; a person's overrides win and keep the suggestion in sight.
+
+    :param confirmed: whether a person confirmed the numbering of the levels.
+    :raises BadInput: an answer or override is not one of the possible ones.
+    """
+    findings = [
+        sins.location(level, confirmed=confirmed),
+        sins.pain(answers.pain, reader=answers.reader),
+        sins.bone_lesion(lytic_share, evidence=lesion_evidence),
+        sins.alignment(answers.alignment, reader=answers.reader),
+        sins.collapse(loss, involvement, evidence=collapse_evidence),
+        sins.posterolateral(arch_involved, arch_evidence, limits=(ARCH_LIMIT,), reason=arch_reason),
+    ]
+    limits = () if confirmed else ("levels unconfirmed",)
+    return sins.score([_overridden(level, finding, answers) for finding in findings], limits=limits)
+
+
+def _overridden(level: Level, finding: Finding, answers: LevelAnswers) -> Finding:
+    override = answers.overrides.get(finding.component)
+    if override is None:
+        return finding
+    options = sins.OPTIONS[finding.component]
+    if override.points not in options.values():
+        allowed = ", ".join(str(points) for points in sorted(set(options.values())))
+        raise BadInput(
+            f"{level}: {override.points} points are not possible for {finding.component}; use one of {allowed}."
+        )
+    label = next(name for name, points in options.items() if points == override.points)
+    return finding.overridden(override.points, reason=override.reason, reader=override.reader, label=label)

@@ -80,6 +80,7 @@ class SpineMetAssessmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         ScriptedLoadableModuleWidget.setup(self)
         import ctk
         import qt
+
         from SpineMetAssessmentLib import PANELS
 
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/SpineMetAssessment.ui"))

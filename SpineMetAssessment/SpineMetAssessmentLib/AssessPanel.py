@@ -6,6 +6,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import parameterNodeWrapper
+
 from SpineMetAssessmentLib.Panel import Panel
 
 COMPONENTS = ("location", "pain", "bone_lesion", "alignment", "collapse", "posterolateral")
@@ -65,7 +66,7 @@ class AssessPanel(Panel):
         ui.levelTable.cellClicked.connect(self.onLevelChosen)
         ui.reportFolderEdit.currentPathChanged.connect(self.onReportFolder)
         ui.reasonEdit.editingFinished.connect(self.onReason)
-        for column, width in ((_LEVEL, 52), (_SINS, 76), (_CATEGORY, 150)):
+        for column, width in ((_LEVEL, 42), (_SINS, 78), (_CATEGORY, 168)):
             ui.levelTable.setColumnWidth(column, width)
         for component in COMPONENTS:
             combo = self._widget(component, "ComboBox")

@@ -1,4 +1,4 @@
-"""The module's panels in the order of work. A new panel is one file, one .ui, their CMake entries and one line here."""
+"""The module's panels in the order of work; a new one is a file, a .ui, their CMake entries and one line here."""
 
 from SpineMetAssessmentLib.AssessPanel import AssessPanel
 

@@ -16,7 +16,7 @@ from spinemet import anatomy
 from spinemet.anatomy import BoneReference, CollapseMeasurement, LesionMeasures, Spine, SpineLine, Vertebra
 from spinemet.answers import Answers
 from spinemet.assessment import Assessment, LevelAssessment, Numbering, Status
-from spinemet.case import ImageRef, Patient, Role, TimePoint
+from spinemet.case import ImageRef, Patient, Role, Structure, TimePoint
 from spinemet.errors import BadInput
 from spinemet.grading import grade
 from spinemet.image import Image
@@ -83,9 +83,10 @@ def input_fingerprints(
     image: Image, vertebrae: LabelMap, lesions: LabelMap | None, answers: Answers
 ) -> dict[str, str]:
     """Fingerprints by input name; a result is stale when one of them differs (`Assessment.stale`)."""
-    inputs = {"image": image.fingerprint, "vertebrae": vertebrae.fingerprint, "answers": fingerprint(answers)}
+    inputs = {"image": image.fingerprint, "answers": fingerprint(answers)}
+    inputs["vertebrae"] = vertebrae.only(Structure.VERTEBRA, Structure.SACRUM).fingerprint
     if lesions is not None:
-        inputs["lesions"] = lesions.fingerprint
+        inputs["lesions"] = lesions.only(Structure.LESION).fingerprint
     return inputs
 
 

@@ -11,13 +11,14 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from spinemet import __version__
 from spinemet.assessment import RESEARCH_USE, Assessment, LevelAssessment
 from spinemet.errors import SpineMetError
-from spinemet.progress import Progress, silent
+from spinemet.progress import Progress, part, silent
 
 DONE, FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
@@ -168,10 +169,14 @@ def _assess(options: argparse.Namespace) -> None:
 def _phantom(options: argparse.Namespace) -> None:
     from spinemet import phantom
 
-    spec = phantom.random_spec(options.seed, scoliosis=options.scoliosis, large=options.large)
+    spec = phantom.random_spec(options.seed)
+    if options.scoliosis is not None:
+        spec = replace(spec, scoliosis_deg=options.scoliosis)
+    if options.large:
+        spec = replace(spec, ct_size=(512, 512), ct_slices=400, ct_spacing=(0.45, 0.45, 1.0))
     with _progress(options.quiet) as progress:
-        patient = phantom.create(spec, progress=lambda fraction, text: progress(0.6 * fraction, text))
-        phantom.write(patient, options.out, progress=lambda fraction, text: progress(0.6 + 0.4 * fraction, text))
+        patient = phantom.create(spec, part(progress, 0.0, 0.6))
+        phantom.write(patient, options.out, part(progress, 0.6, 1.0))
     if options.json:
         print(json.dumps(patient.truth, indent=1))
         return

@@ -170,7 +170,8 @@ class Image:
 
     @cached_property
     def grid(self) -> Grid:
-        return Grid(self.array.shape, self.ijk_to_ras)
+        k, j, i = self.array.shape
+        return Grid((k, j, i), self.ijk_to_ras)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +54,11 @@ class LabelMap:
         """Boolean image of one value on its bounding region plus a margin."""
         crop = self.image.crop(self.region(value, margin_voxels))
         return crop.with_array(crop.array == value)
+
+    def only(self, *structures: Structure) -> LabelMap:
+        """The same voxels, with the outlines of these structures alone."""
+        kept = {value: outline for value, outline in self.outlines.items() if outline.structure in structures}
+        return replace(self, outlines=kept)
 
     def values(self, structure: Structure) -> list[int]:
         """Values with at least one voxel that stand for `structure`."""

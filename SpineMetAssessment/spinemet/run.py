@@ -85,11 +85,14 @@ def assess_study(
         names = {"assessment": ASSESSMENT, "report": REPORT}
         if with_scene:
             report(0.8, "writing the scene")
-            try:
-                _write_scene(folder / SCENE, assessment, series, vertebrae, lesion_map)
-                names["scene"] = SCENE
-            except MissingDependency as error:
-                notes.append(str(error))
+            if series.image.grid.is_sheared:
+                notes.append("No scene was written: the CT was taken with a tilted gantry, which a scene cannot hold.")
+            else:
+                try:
+                    _write_scene(folder / SCENE, assessment, series, vertebrae, lesion_map)
+                    names["scene"] = SCENE
+                except MissingDependency as error:
+                    notes.append(str(error))
         report(1.0, "done")
     return Results(assessment, {name: out / file for name, file in names.items()}, tuple(notes))
 
@@ -113,9 +116,12 @@ def _write_scene(
 ) -> None:
     from spinemet import scene
 
-    with scene.headless_session() as mrml:
+    with scene.headless_session() as session:
+        mrml = session.scene
         volume = scene.volume_from_image(mrml, series.image, series.ref)
         label_maps = [vertebrae] if lesions is None else [vertebrae, lesions]
         segmentation = scene.segmentation_from_labelmaps(mrml, label_maps, volume)
-        scene.show_assessment(mrml, assessment, volumes={series.ref.key: volume}, segmentation=segmentation)
+        scene.show_assessment(
+            mrml, assessment, volumes={series.ref.key: volume}, segmentation=segmentation, surfaces=True
+        )
         scene.save_scene(mrml, path)

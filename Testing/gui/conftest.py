@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -50,7 +51,17 @@ def panel(application: Any) -> SimpleNamespace:
     """The module opened over the small spine: `widget`, `assess` (the panel), `ui`, `spine`, `application`."""
     from gui import small_spine
 
-    return _panel(application, small_spine.add_to(application.scene))
+    opened = _panel(application, small_spine.add_to(application.scene))
+    # What was measured for one test holds for the next: same voxels, same fingerprints.
+    opened.widget.logic._store = _measured()
+    return opened
+
+
+@cache
+def _measured() -> Any:
+    from spinemet.increment import Increment
+
+    return Increment()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Write a picture of the module's panel, 420 pixels wide, with the small spine assessed and answered.
 
-    python Testing/gui/screenshot.py OUT.png [--dark]
+python Testing/gui/screenshot.py OUT.png [--dark]
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class SmallSpine:
     lesion_center: tuple[float, float, float]
 
 
+@cache
 def images() -> tuple[Image, LabelMap, LabelMap]:
     """CT, vertebrae and lesion; L1 on top, the patient's left is −x."""
     size = np.array([70, 56, 105])
@@ -44,7 +46,7 @@ def images() -> tuple[Image, LabelMap, LabelMap]:
     labels = np.zeros(grid.shape, np.uint8)
     lesion = np.zeros(grid.shape, np.uint8)
     for number, level in enumerate(LEVELS, start=1):
-        # Wedged 30° over 33 mm depth, the front of the body is about 9 mm lower than its neighbors'.
+        # In front (90 % of the depth) 13.4 mm are left of 27, in the middle 19.
         solid = Solid(height=19.0, wedge=-24.0) if level is COLLAPSED else Solid()
         local = points - np.array([0.0, 0.0, PITCH * (3 - number)])
         labels[solid.inside(local)] = number

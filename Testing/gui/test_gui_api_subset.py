@@ -112,7 +112,18 @@ def test_texts_for_translation_are_plain_literals(name: str, tree: ast.Module) -
 
 
 def test_the_module_imports_nothing_heavy_when_slicer_starts() -> None:
-    allowed = {"slicer", "vtk", "contextlib", "json", "logging", "sys", "collections", "pathlib", "typing", "functools"}
+    allowed = {
+        "slicer",
+        "vtk",
+        "contextlib",
+        "json",
+        "logging",
+        "sys",
+        "collections",
+        "pathlib",
+        "typing",
+        "functools",
+    }
     for path in SOURCES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}

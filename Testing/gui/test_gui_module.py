@@ -473,12 +473,16 @@ def test_the_self_test_for_slicer_runs(empty_panel: SimpleNamespace) -> None:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_nothing_is_cut_at_420_pixels(assessed: SimpleNamespace, tmp_path: Path, dark: bool) -> None:
-    from PySide6 import QtWidgets
+    from PySide6 import QtGui, QtWidgets
 
     from gui.host.application import dark_palette, has_fonts
 
     if not has_fonts():
         pytest.skip("Qt finds no fonts here; on Debian: fonts-dejavu-core")
+    pick(assessed.ui.painComboBox, "mechanical")
+    pick(assessed.ui.alignmentComboBox, "normal")
+    # The longest category, in bold and with its color.
+    assert _row(assessed, "L3")[CATEGORY] == "potentially unstable"
     with dark_palette(dark):
         width, height = assessed.application.grab(tmp_path / "panel.png", width=420)
         assert (width, (tmp_path / "panel.png").stat().st_size > 10_000) == (420, True)
@@ -495,5 +499,7 @@ def test_nothing_is_cut_at_420_pixels(assessed: SimpleNamespace, tmp_path: Path,
     assert not table.horizontalScrollBar().visible
     for row in range(table.rowCount):
         for column in range(table.columnCount):
-            text = table.item(row, column).text()
-            assert table.columnWidth(column) >= table.fontMetrics().horizontalAdvance(text), text
+            item = table.item(row, column)
+            needed = QtGui.QFontMetrics(item.font()).horizontalAdvance(item.text()) + 6
+            needed += 0 if item.icon().isNull() else table.iconSize.width() + 4
+            assert table.columnWidth(column) >= needed, item.text()

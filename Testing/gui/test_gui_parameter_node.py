@@ -29,9 +29,15 @@ def wrapper(application: Any) -> type:
 
     # The annotations are resolved here, since this file postpones them.
     State.__annotations__ = {
-        "volume": vtkMRMLScalarVolumeNode, "names": list[str], "share": Annotated[float, WithinRange(0, 1)],
-        "count": int, "on": bool, "text": str, "place": pathlib.Path, "kind": Annotated[str, Choice(["lytic", "blastic"])],
-    }  # fmt: skip
+        "volume": vtkMRMLScalarVolumeNode,
+        "names": list[str],
+        "share": Annotated[float, WithinRange(0, 1)],
+        "count": int,
+        "on": bool,
+        "text": str,
+        "place": pathlib.Path,
+        "kind": Annotated[str, Choice(["lytic", "blastic"])],
+    }
     made: type = parameterNodeWrapper(State)
     return made
 

@@ -104,8 +104,8 @@ def test_names_of_listed_bases_are_inherited() -> None:
     assert entry.base == "QWidget"
 
 
-UI = """<ui version="4.0"><class>Box</class><widget class="qMRMLWidget" name="Box"><layout class="QVBoxLayout" name="box">
-<item><widget class="qMRMLNodeComboBox" name="selector">{property}</widget></item></layout></widget>
+UI = """<ui version="4.0"><class>Box</class><widget class="qMRMLWidget" name="Box">
+<layout class="QVBoxLayout" name="box"><item><widget class="qMRMLNodeComboBox" name="selector">{property}</widget></item></layout></widget>
 <connections><connection><sender>Box</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal>
 <receiver>selector</receiver><slot>{slot}(vtkMRMLScene*)</slot></connection></connections></ui>"""
 
@@ -187,6 +187,7 @@ def test_what_the_host_installs_is_gone_afterwards() -> None:
     import sys
 
     import slicer
+
     from gui.host import open_application
 
     with open_application():

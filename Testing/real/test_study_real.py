@@ -154,12 +154,11 @@ def test_every_file_gives_a_result_or_a_sentence(shared_data):
             sentence_or_none(read_study, path)
         elif ".nii" in path.name or path.suffix == ".nrrd":
             for call in (read_image, read_labels, read_lesions):
-                sentence_or_none(lambda call=call, path=path: call(path))
+                sentence_or_none(call, path)
             sentence_or_none(lambda path=path: read_image(path).image)
-        elif path.suffix == ".dcm" and "image " not in path.name:
+        elif path.parent.name != "image" or path.name.startswith("000001"):
+            # A slice stands for its series, so one of each is enough.
             sentence_or_none(lambda path=path: read_image(path).image)
-        elif "image " not in path.name:
-            assert sentence_or_none(read_image, path) is not None
 
 
 def test_every_folder_of_the_package_gives_a_result_or_a_sentence(totalsegmentator_files):

@@ -71,3 +71,11 @@ def test_the_fingerprint_knows_outlines_not_numbers_or_padding():
     assert two_boxes(21, 20).fingerprint == labels.fingerprint
     swapped = LabelMap(labels.image, {20: L2, 21: L1})
     assert swapped.fingerprint != labels.fingerprint
+
+
+def test_a_choice_of_structures_keeps_the_voxels_and_drops_the_other_outlines():
+    labels = two_boxes()
+    mixed = LabelMap(labels.image, {20: L1, 21: LESION})
+    assert set(mixed.only(Structure.VERTEBRA).present) == {20}
+    assert mixed.only(Structure.VERTEBRA, Structure.LESION).fingerprint == mixed.fingerprint
+    assert np.shares_memory(mixed.only(Structure.LESION).image.array, labels.image.array)

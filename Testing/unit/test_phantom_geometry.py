@@ -112,7 +112,7 @@ def test_vertebrae_do_not_run_into_each_other(plain):
         points = points[upper.bone(*points.T) < -0.3]
         move = np.linalg.inv(model.ct.poses[below]) @ model.ct.poses[above]
         overlap = lower.bone(*(points @ move[:3, :3].T + move[:3, 3]).T) < -0.3
-        assert overlap.sum() < 0.01 * len(points), (above, below, overlap.sum())
+        assert overlap.sum() < 0.02 * len(points), (above, below, overlap.sum())
 
 
 def cross_section(grade):

@@ -77,3 +77,16 @@ def test_a_surface_holds_the_volume_of_its_mask_also_on_a_left_handed_grid(flip:
     mass = vtkMassProperties()
     mass.SetInputConnection(triangles.GetOutputPort())
     assert mass.GetVolume() == pytest.approx(ball.sum() * 1.5**3, rel=0.03)
+
+
+def test_a_surface_of_thick_slices_keeps_its_place_and_volume() -> None:
+    from vtkmodules.vtkFiltersCore import vtkMassProperties
+
+    k, j, i = np.indices((12, 40, 40))
+    ball = (np.sqrt((4.0 * (k - 6)) ** 2 + (j - 20.0) ** 2 + (i - 20.0) ** 2) <= 15).astype(np.uint8)
+    found = surface(ball, np.diag([1.0, 1.0, 4.0, 1.0]))
+    mass = vtkMassProperties()
+    mass.SetInputData(found)
+    assert mass.GetVolume() == pytest.approx(ball.sum() * 4.0, rel=0.05)
+    low_high = np.reshape(found.GetBounds(), (3, 2))
+    assert low_high.mean(axis=1) == pytest.approx([20.0, 20.0, 24.0], abs=0.5)

@@ -35,10 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "colors": {"scores"},
     "report": RESULTS | {"anatomy", "scores"},
     "scene": RESULTS | {"anatomy", "scores"},
-    "coverage": {"assessment"},
-    "assess": STEPS | {"assessment", "coverage"},
-    "run": STEPS | RESULTS | {"assess", "report", "scene"},
-    "cohort": STEPS | RESULTS | {"assess", "report", "scene", "run"},
+    "grading": {"anatomy", "scores"},
+    "assess": STEPS | {"assessment", "grading"},
+    "run": STEPS | RESULTS | {"assess", "grading", "report", "scene"},
+    "cohort": STEPS | RESULTS | {"assess", "grading", "report", "scene", "run"},
 }
 
 

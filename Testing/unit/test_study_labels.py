@@ -131,6 +131,13 @@ def test_variants_are_flagged(tmp_path):
     assert any("L6" in note and "confirm" in note for note in labels.notes)
 
 
+def test_a_sacrum_in_one_outline_is_told(tmp_path):
+    whole = read_labels(save(tmp_path / "v.nii.gz", column([23, 24, 26], 34.0)))
+    parted = read_labels(save(tmp_path / "p.nii.gz", column([23, 24, 26, 29], 30.0)))
+    assert any("S1 to S5 cannot be told apart" in note for note in whole.notes)
+    assert not any("told apart" in note for note in parted.notes)
+
+
 def test_the_sacrum_below_s1_is_no_second_s1(tmp_path):
     labels = read_labels(save(tmp_path / "v.nii.gz", column([28, 27, 26, 25], 34.0)))
     assert levels_of(labels) == {"L4": 28, "L5": 27, "S1": 26}

@@ -23,6 +23,8 @@ SIDE_GAP_MM = 2.0
 """Empty run that ends the body at its side and front [D]; a transverse foramen is wider."""
 RIM_MM = 4.0
 """How far a plate's rim may reach beyond the waist [D]."""
+RIM_HEIGHT_MM = 2.0
+"""Height over which a rim must hold to count [D]."""
 RIM_BANDS = ((0.06, 0.18), (0.18, 0.35), (0.35, 0.65), (0.65, 0.82), (0.82, 0.94))
 """Bands of height, as shares from the inferior to the superior plate, in which walls are read."""
 ABOVE_PLATE_MM = 5.0
@@ -102,12 +104,12 @@ def find_body(mask: Image, frame: VertebraFrame, radius: float, step: tuple[floa
     band = np.abs(samples.axis(2) - middle) <= half
     strip = np.abs(samples.axis(0)) <= max(3.0, samples.step[0])
     posterior, tilt = _posterior_wall(samples, strip, band)
-    front = _rim(samples.values[strip].transpose(0, 2, 1), samples, 1, +1, (low, high))
+    front = _front_rim(samples, strip)
     center = (posterior + front) / 2
     core = np.abs(samples.axis(1) - center) <= max(3.0, samples.step[1])
     across = samples.values[:, core].transpose(1, 2, 0)
-    right = _rim(across, samples, 0, +1, (low, high))
-    left = _rim(across, samples, 0, -1, (low, high))
+    right = _side_rim(across, samples, +1, (low, high))
+    left = _side_rim(across, samples, -1, (low, high))
     walls = (left, right, posterior, front)
     upper, lower = _central_planes(samples, walls, band, inside)
     columns, top, bottom = _plates(samples, walls, upper, lower)
@@ -142,16 +144,38 @@ def _posterior_wall(
     return float(np.median(per_height[known] - tilt * heights[known])), tilt
 
 
-def _rim(
-    lines: NDArray[np.float32], samples: LocalSamples, axis: int, sign: int, ends: tuple[float, float]
-) -> float:
-    """Where the rim of the body ends along an axis: the outermost of bands of heights, so that neither the waist
-    between the plates nor a single spur decides.
+def _front_rim(samples: LocalSamples, strip: NDArray[np.bool_]) -> float:
+    """Coordinate of the anterior rim: the farthest front that neighboring heights agree on.
 
-    :param lines: (lines, heights, samples along `axis`).
+    Nothing lies in front of a body, so each height's outermost bone is taken; neither the waist between the plates
+    nor a single spur decides, nor plates that have sunk behind the rim.
+    """
+    position = samples.axis(1)
+    lines = samples.values[strip].transpose(0, 2, 1)
+    lines = lines[:, :, position >= 0]
+    bone = lines >= INSIDE
+    last = lines.shape[-1] - 1 - bone[..., ::-1].argmax(axis=-1)
+    within = np.take_along_axis(lines, last[..., None], axis=-1)[..., 0]
+    without = np.take_along_axis(lines, np.minimum(last + 1, lines.shape[-1] - 1)[..., None], axis=-1)[..., 0]
+    share = np.clip((within - INSIDE) / np.maximum(within - without, 1e-6), 0.0, 1.0)
+    ends = position[position >= 0][0] + (last + share) * samples.step[1]
+    some = bone.any(axis=-1)
+    heights = some.mean(axis=0) > 0.5
+    if not heights.any():
+        raise NotMeasurable("The anterior wall of the vertebral body is not found.")
+    profile = np.nanmedian(np.where(some, ends, np.nan)[:, heights], axis=0)
+    width = min(profile.size, max(1, round(RIM_HEIGHT_MM / samples.step[2])))
+    agreed = np.median(np.lib.stride_tricks.sliding_window_view(profile, width), axis=1)
+    return min(float(agreed.max()), float(np.median(profile)) + RIM_MM)
+
+
+def _side_rim(lines: NDArray[np.float32], samples: LocalSamples, sign: int, ends: tuple[float, float]) -> float:
+    """Coordinate of the rim at one side: the outermost of bands of heights.
+
+    :param lines: (lines, heights, samples along right).
     :param ends: lower and upper height of the body.
     """
-    exits = sign * _exits(lines, samples, axis, sign, SIDE_GAP_MM)
+    exits = sign * _exits(lines, samples, 0, sign, SIDE_GAP_MM)
     share = (samples.axis(2) - ends[0]) / max(ends[1] - ends[0], 1e-6)
     found = []
     for start, stop in RIM_BANDS:
@@ -159,8 +183,8 @@ def _rim(
         if np.isfinite(band).any():
             found.append(float(np.nanmedian(band)))
     if not found:
-        raise NotMeasurable("The walls of the vertebral body are not found.")
-    # Processes and bridging spurs reach farther than a rim does.
+        raise NotMeasurable("The sides of the vertebral body are not found.")
+    # A process beside the body reaches farther than a rim does.
     return sign * min(max(found), float(np.median(found)) + RIM_MM)
 
 

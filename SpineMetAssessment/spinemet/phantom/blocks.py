@@ -1,4 +1,4 @@
-"""Which voxels lie near a solid: a coarse grid of blocks is asked first, then the voxels of the blocks that are near."""
+"""Which voxels lie near a solid: coarse blocks are asked first, then the voxels of the blocks that are near."""
 
 from __future__ import annotations
 

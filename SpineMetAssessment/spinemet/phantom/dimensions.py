@@ -1,4 +1,4 @@
-"""Sizes of the vertebrae T8 to S1, in mm and degrees.
+"""Sizes of the vertebrae T7 to S1, in mm and degrees.
 
 Rounded from the published morphometry of Panjabi et al. (thoracic: Spine 1991;16:888, lumbar: Spine 1992;17:299)
 and smoothed along the spine, heights a little larger as in living men: an approximation for a phantom, not a norm.
@@ -45,7 +45,8 @@ class Dimensions:
 
 
 DIMENSIONS: dict[Level, Dimensions] = {
-    # width, depth, heights a/p, canal w/d, pedicle w/h/angle, transverse, spinous length/slope, disc h/lordosis, shingle
+    # width, depth, heights a/p, canal w/d, pedicle w/h/angle, transverse, spinous length/slope, disc/lordosis, shingle
+    Level.T7: Dimensions(30.0, 27.0, 18.7, 19.8, 17.3, 16.0, 5.0, 11.0, 9, 32, 31, 1.0, 4.4, 0.0, 1.0),
     Level.T8: Dimensions(31.0, 28.0, 19.3, 20.5, 17.5, 16.0, 5.2, 11.5, 8, 31, 30, 0.95, 4.6, 0.0, 1.0),
     Level.T9: Dimensions(32.2, 29.0, 20.1, 21.3, 17.7, 16.0, 5.8, 13.0, 7, 30, 28, 0.85, 5.0, 0.0, 1.0),
     Level.T10: Dimensions(34.0, 29.9, 21.0, 22.3, 18.2, 16.0, 6.5, 14.5, 5, 28, 26, 0.65, 5.5, 0.5, 1.0),
@@ -59,8 +60,11 @@ DIMENSIONS: dict[Level, Dimensions] = {
     Level.S1: Dimensions(51.0, 33.0, 29.0, 25.0, 30.5, 16.0, 17.0, 17.0, 25, 48, 12, 0.2, 0.0, 0.0, 0.0),
 }
 
-SUPPORTED = tuple(DIMENSIONS)
-"""Levels that the phantom can build, from head to tail."""
+BUILT = tuple(DIMENSIONS)
+"""Every level in the body, from head to tail; T7 only continues the spine at the upper edge of the images."""
+
+SUPPORTED = BUILT[1:]
+"""Levels that a patient can be asked for: they are labeled and have truth."""
 
 SACRAL_SLOPE = 38.0
 """Tilt of the sacral endplate against the horizontal, degrees, lying."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from spinemet.levels import Level
 from spinemet.phantom.canal import Canal, make_canal
-from spinemet.phantom.dimensions import SUPPORTED
+from spinemet.phantom.dimensions import BUILT
 from spinemet.phantom.lesion import LesionShape, make_lesion
 from spinemet.phantom.shape import VertebraShape, make_shape
 from spinemet.phantom.solids import Array
@@ -29,7 +29,7 @@ class Posture:
 class Model:
     """Everything that images, masks and truth are made from.
 
-    :param shapes: all levels T8 to S1, also those that the spec leaves unnamed (they still are in the body).
+    :param shapes: all levels T7 to S1, also those that the spec leaves out (they still are in the body).
     """
 
     spec: PatientSpec
@@ -51,7 +51,7 @@ def build(spec: PatientSpec) -> Model:
     """Geometry of the patient that a spec asks for."""
     rng = np.random.default_rng([spec.seed, 0])
     collapses = {item.level: item for item in spec.collapses}
-    shapes = {level: make_shape(level, spec.size, collapses.get(level), rng) for level in SUPPORTED}
+    shapes = {level: make_shape(level, spec.size, collapses.get(level), rng) for level in BUILT}
     lesions = {
         item.level: make_lesion(item, n + 1, shapes[item.level], spec.seed) for n, item in enumerate(spec.lesions)
     }

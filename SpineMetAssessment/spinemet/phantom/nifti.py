@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from spinemet.image import Image
 from spinemet.phantom.solids import Array
@@ -48,8 +49,6 @@ def _quaternion(directions: Array) -> tuple[float, tuple[float, float, float]]:
     rotation = directions.copy()
     sign = 1.0 if np.linalg.det(rotation) > 0 else -1.0
     rotation[:, 2] *= sign
-    from scipy.spatial.transform import Rotation
-
     b, c, d, a = Rotation.from_matrix(rotation).as_quat()
     flip = -1.0 if a < 0 else 1.0
     return sign, (float(b * flip), float(c * flip), float(d * flip))

@@ -12,7 +12,7 @@ from spinemet.errors import BadInput
 from spinemet.image import Grid
 from spinemet.levels import Level
 from spinemet.phantom.blocks import Distance, near
-from spinemet.phantom.dimensions import SUPPORTED, VERSE
+from spinemet.phantom.dimensions import BUILT, VERSE
 from spinemet.phantom.model import Model, Posture
 from spinemet.phantom.noise import texture
 from spinemet.phantom.shape import SHELL
@@ -20,8 +20,8 @@ from spinemet.phantom.solids import Array, occupancy, rod, smooth_max, superelli
 from spinemet.phantom.tissue import Tissue
 from spinemet.progress import Progress, silent
 
-CANAL_LABEL, SAC_LABEL, CORD_LABEL, FIRST_DISC_LABEL = 1, 2, 3, 11
-"""Structure labels; the disc below the n-th of the supported levels is 11 + n. Nested: the sac's label leaves out
+CANAL_LABEL, SAC_LABEL, CORD_LABEL, FIRST_DISC_LABEL = 1, 2, 3, 10
+"""Structure labels; the disc below the n-th of the built levels is 10 + n (T8: 11). Nested: the sac's label leaves out
 the cord, and the canal's leaves out the sac."""
 
 
@@ -75,8 +75,8 @@ def paint(canvas: Canvas, model: Model, posture: Posture, seed: int, progress: P
     """Paint canal, discs, bones, lesions and epidural tumor over what the canvas holds."""
     report = progress or silent
     _paint_canal(canvas, posture)
-    for n, level in enumerate(SUPPORTED):
-        report(n / len(SUPPORTED), f"painting {level}")
+    for n, level in enumerate(BUILT):
+        report(n / len(BUILT), f"painting {level}")
         _paint_disc(canvas, model, posture, n)
         _paint_vertebra(canvas, model, posture, level, seed)
     _paint_tumor(canvas, model, posture)
@@ -132,10 +132,10 @@ def _paint_canal(canvas: Canvas, posture: Posture) -> None:
 
 def _paint_disc(canvas: Canvas, model: Model, posture: Posture, n: int) -> None:
     """The disc below the n-th level: between two endplates, inside the mean of both outlines."""
-    if n + 1 == len(SUPPORTED):
+    if n + 1 == len(BUILT):
         return
-    upper, lower = (model.shapes[SUPPORTED[n + d]] for d in (0, 1))
-    pose, below = posture.poses[SUPPORTED[n]], posture.poses[SUPPORTED[n + 1]]
+    upper, lower = (model.shapes[BUILT[n + d]] for d in (0, 1))
+    pose, below = posture.poses[BUILT[n]], posture.poses[BUILT[n + 1]]
     to_lower = (np.linalg.inv(below) @ pose).astype(np.float32)
     half_x, half_y = (np.add(upper.half, lower.half)) / 2 + 0.5
 
@@ -165,6 +165,8 @@ def _paint_disc(canvas: Canvas, model: Model, posture: Posture, n: int) -> None:
     core = np.maximum(np.maximum(side + 0.3 * half_y, 1.2 - floor), 1.2 - roof)
     patch.blend(occupancy(core, max(4.0, canvas.width)), Tissue.NUCLEUS)
     patch.put()
+    if BUILT[n] not in model.levels or BUILT[n + 1] not in model.levels:
+        return
     inside = (solid < 0) & (canvas.structures[patch.index] == 0)
     canvas.structures[patch.index[inside]] = FIRST_DISC_LABEL + n
 

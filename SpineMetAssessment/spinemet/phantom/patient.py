@@ -11,7 +11,8 @@ from spinemet.image import Grid, Image
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level
 from spinemet.phantom.ct import make_ct
-from spinemet.phantom.dimensions import SUPPORTED, VERSE
+from spinemet.phantom.dimensions import BUILT, VERSE
+from spinemet.phantom.identity import frame_uid
 from spinemet.phantom.model import Model, build
 from spinemet.phantom.mr import make_mr
 from spinemet.phantom.paint import CANAL_LABEL, CORD_LABEL, FIRST_DISC_LABEL, SAC_LABEL, labels
@@ -53,8 +54,6 @@ class SyntheticPatient:
 
 def create(spec: PatientSpec, progress: Progress | None = None) -> SyntheticPatient:
     """Build a synthetic patient; equal specs give equal patients, voxel by voxel."""
-    from spinemet.phantom.identity import frame_uid
-
     report = progress or silent
     report(0.0, "shaping the spine")
     model = build(spec)
@@ -94,7 +93,8 @@ def _label_maps(
     }
     inner |= {
         FIRST_DISC_LABEL + n: Outline(Structure.DISC, level, frame=frame, name=f"disc below {level}")
-        for n, level in enumerate(SUPPORTED[:-1])
+        for n, level in enumerate(BUILT[:-1])
+        if level in model.levels[:-1]
     }
 
     def label_map(name: str, outlines: dict[int, Outline], numbering: str, *notes: str) -> LabelMap:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from spinemet.levels import Level
-from spinemet.phantom.dimensions import SACRAL_SLOPE, SUPPORTED
+from spinemet.phantom.dimensions import BUILT, SACRAL_SLOPE, SUPPORTED
 from spinemet.phantom.shape import VertebraShape
 from spinemet.phantom.solids import Array, superellipse_radius
 from spinemet.phantom.spec import PatientSpec, PostureSpec
@@ -38,7 +38,7 @@ def fitted_plate(shape: VertebraShape, superior: bool) -> tuple[Array, Array]:
 
 def stack(shapes: Mapping[Level, VertebraShape], spec: PatientSpec) -> dict[Level, Array]:
     """Poses of all vertebrae on the CT table, from the sacrum up."""
-    joints: dict[Level, Array] = {level: _joint(shapes[level], spec) for level in SUPPORTED if level is not Level.S1}
+    joints: dict[Level, Array] = {level: _joint(shapes[level], spec) for level in BUILT if level is not Level.S1}
     poses = _build(shapes, joints, turn(-SACRAL_SLOPE, 0.0, 0.0))
     middle = np.mean([poses[level][:3, 3] for level in SUPPORTED], axis=0)
     return _moved(poses, translation(np.array(TABLE_CENTER) - middle))
@@ -51,7 +51,7 @@ def restack(
     posture = spec.posture
     rng = np.random.default_rng([spec.seed, 2])
     phase = rng.uniform(0, 2 * np.pi, 3)
-    upper = [level for level in SUPPORTED if level is not Level.S1]
+    upper = [level for level in BUILT if level is not Level.S1]
     joints: dict[Level, Array] = {}
     for n, level in enumerate(upper):
         wave = [1 + 0.4 * np.sin(2 * np.pi * n / len(upper) + p) for p in phase]
@@ -77,9 +77,9 @@ def _scanner(posture: PostureSpec) -> Array:
 def _joint(shape: VertebraShape, spec: PatientSpec) -> Array:
     """From the superior plate below up to this vertebra's inferior plate: half a disc, bend, slip, half a disc."""
     level, d = shape.level, shape.size
-    below = SUPPORTED[SUPPORTED.index(level) + 1]
+    below = BUILT[BUILT.index(level) + 1]
     flexion = -d.disc_lordosis * spec.lumbar_lordosis
-    if level.value[0] == "T":
+    if level.value[0] == "T" and level is not Level.T7:
         flexion += spec.kyphosis_deg / 5
     lateral = _lateral_tilt(level, spec.scoliosis_deg) - _lateral_tilt(below, spec.scoliosis_deg)
     twist = 0.3 * (_axial_turn(level, spec.scoliosis_deg) - _axial_turn(below, spec.scoliosis_deg))
@@ -105,10 +105,10 @@ def _axial_turn(level: Level, cobb: float) -> float:
 
 def _build(shapes: Mapping[Level, VertebraShape], joints: Mapping[Level, Array], sacrum: Array) -> dict[Level, Array]:
     poses = {Level.S1: sacrum}
-    for below, level in zip(reversed(SUPPORTED), list(reversed(SUPPORTED))[1:], strict=False):
+    for below, level in zip(reversed(BUILT), list(reversed(BUILT))[1:], strict=False):
         stand = poses[below] @ _plate_pose(shapes[below], superior=True)
         poses[level] = stand @ joints[level] @ np.linalg.inv(_plate_pose(shapes[level], superior=False))
-    return {level: poses[level] for level in SUPPORTED}
+    return {level: poses[level] for level in BUILT}
 
 
 def _plate_pose(shape: VertebraShape, superior: bool) -> Array:

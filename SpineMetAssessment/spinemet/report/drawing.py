@@ -23,10 +23,12 @@ class Figure:
 
     :param svg: the picture, self-contained.
     :param caption: what is shown, for people.
+    :param width: width on the page in CSS pixels.
     """
 
     svg: Markup
     caption: str
+    width: float = 0.0
 
 
 class Drawing:

@@ -54,7 +54,7 @@ def overview(sources: Sources) -> Figure:
         else "Sagittal plane through the body centers"
     )
     caption = f"{surface}. {_provenance(sources)}{outside}"
-    return Figure(drawing.svg(f"Overview of the spine. {caption}"), caption)
+    return Figure(drawing.svg(f"Overview of the spine. {caption}"), caption, width)
 
 
 def axial_cut(sources: Sources, item: LevelAssessment) -> Figure | None:
@@ -127,7 +127,7 @@ def _overview_plane(sources: Sources) -> tuple[Plane, bool]:
         corners = spine.to_local(sources.image.grid.corners)
         boxes, centers = [np.stack([corners.min(axis=0), corners.max(axis=0)])], [sources.image.grid.center]
     low = np.min([box[0] for box in boxes], axis=0) - np.array([0.0, 15.0, 12.0])
-    high = np.max([box[1] for box in boxes], axis=0) + np.array([0.0, 35.0, 12.0])
+    high = np.max([box[1] for box in boxes], axis=0) + np.array([0.0, 45.0, 12.0])
     corners = spine.to_local(sources.image.grid.corners)
     low[2], high[2] = max(low[2], corners[:, 2].min()), min(high[2], corners[:, 2].max())
     _at_least(low, high, 2, 0.6 * (high[1] - low[1]), 0.5)
@@ -169,16 +169,22 @@ def _draw_outlines(drawing: Drawing, sources: Sources, only: Level | None = None
     for level, mask in sources.vertebra_masks.items():
         if only is None or level is only:
             color, scored = _color_of(sources, level)
-            _draw_mask(drawing, mask, color, stroke=2.0 if scored else 1.0)
+            if scored:
+                _draw_mask(drawing, mask, (0.0, 0.0, 0.0), stroke=3.4)
+            # Undecided is gray as bone is: its broken line tells it apart.
+            dash = "6 3" if color == GRADE_COLORS[None] else None
+            _draw_mask(drawing, mask, color, stroke=2.0 if scored else 1.0, dash=dash)
     for mask in sources.lesion_masks:
         _draw_mask(drawing, mask, (1.0, 1.0, 1.0), stroke=3.0)
         _draw_mask(drawing, mask, LESION, stroke=1.8, fill=0.22)
 
 
-def _draw_mask(drawing: Drawing, mask: Image, color: RGB, *, stroke: float, fill: float = 0.0) -> None:
+def _draw_mask(
+    drawing: Drawing, mask: Image, color: RGB, *, stroke: float, fill: float = 0.0, dash: str | None = None
+) -> None:
     share, start = drawing.plane.sample_mask(mask)
     if share.size:
-        drawing.outline(contours(share), start, color, stroke=stroke, fill=fill)
+        drawing.outline(contours(share), start, color, stroke=stroke, fill=fill, dash=dash)
 
 
 def _draw_level_names(drawing: Drawing, sources: Sources) -> None:
@@ -191,7 +197,8 @@ def _draw_level_names(drawing: Drawing, sources: Sources) -> None:
         box = extent(mask, frame)
         middle = frame.to_local(frame.origin) if item and item.frame else box.mean(axis=0)
         x, y = drawing.place(frame.to_ras([middle[0], box[1][1] + 4.0, middle[2]]))
-        if not -_LABEL_STEP < y < drawing.height + _LABEL_STEP:
+        ends = [drawing.place(frame.to_ras(np.append(middle[:2], side)))[1] for side in box[:, 2]]
+        if max(ends) < 0 or min(ends) > drawing.height:
             continue
         y = max(min(max(y, 12.0), drawing.height - 12.0), lowest + _LABEL_STEP)
         lowest = y
@@ -213,7 +220,7 @@ def _draw_neighbor_names(drawing: Drawing, sources: Sources, shown: LevelAssessm
 
 def _pill(drawing: Drawing, right: float, middle: float, words: str, color: RGB) -> None:
     width = 6.6 * len(words) + 10
-    left = max(3.0, right - width)
+    left = max(22.0, right - width)
     drawing.add(
         tag("rect", x=left, y=middle - 8, width=width, height=16, rx=3, fill=hexadecimal(color), stroke="#fff",
             stroke_width=0.8),

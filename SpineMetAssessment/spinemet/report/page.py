@@ -75,7 +75,7 @@ def render(sources: Sources, progress: Progress | None = None) -> str:
                 "section",
                 tag("h2", "Overview"),
                 tag("div", tag("div", sections.figure(overall), sections.legend()), sections.levels_table(assessment),
-                    class_="overview"),
+                    class_="overview", style=f"--picture:{max(260, round(overall.width))}px"),
             ),
             _spine(surfaces, missing, height_chart(assessment)),
             *levels,

@@ -188,7 +188,9 @@ def heights_table(item: LevelAssessment) -> Markup | None:
         ("Loss", [row.loss for row in rows]),
     ]
     shown = [(title, values) for title, values in columns if any(values)]
-    methods = dict.fromkeys(row.reference.method for row in rows if row.reference)
+    methods = dict.fromkeys(row.reference.method for row in rows if row.reference and row.reference.known)
+    unknowns = dict.fromkeys(m.reason for _, line in shown for m in line if m is not None and not m.known)
+    reasons = [tag("small", "Unknown: ", "; ".join(unknowns), ".")] if unknowns else []
     return tag(
         "table",
         tag("caption", "Height of the body", f". Reference: {'; '.join(methods)}" if methods else None, "."),
@@ -196,10 +198,11 @@ def heights_table(item: LevelAssessment) -> Markup | None:
         tag(
             "tbody",
             *(
-                tag("tr", tag("th", row.place, scope="row"), *(tag("td", value_text(line[n])) for _, line in shown))
+                tag("tr", tag("th", row.place, scope="row"), *(tag("td", _short_value(line[n])) for _, line in shown))
                 for n, row in enumerate(rows)
             ),
         ),
+        tag("tfoot", tag("tr", tag("td", *reasons, colspan=len(shown) + 1))) if reasons else None,
         class_="heights",
     )  # fmt: skip
 
@@ -238,7 +241,7 @@ def figure(picture: Figure, class_: str | None = None) -> Markup:
 def legend() -> Markup:
     """What the colors of outlines mean, in words."""
     grades: list[tuple[RGB, str]] = [
-        (color, "undecided" if key is None else key.value) for key, color in GRADE_COLORS.items()
+        (color, "undecided (broken line)" if key is None else key.value) for key, color in GRADE_COLORS.items()
     ]
     entries = [*grades, (VERTEBRA, "not scored"), (LESION, "lesion")]
     return tag("ul", *(tag("li", swatch(color), words) for color, words in entries), class_="legend")
@@ -345,7 +348,14 @@ def method(assessment: Assessment, window: str) -> Markup:
 
 def value_text(measurement: Measurement | None) -> str:
     """A value with ± and unit; an unknown one with its reason; "–" for none."""
-    return "–" if measurement is None else measurement.text(_DIGITS.get(measurement.unit, 1))
+    if measurement is None:
+        return "–"
+    words = measurement.text(_DIGITS.get(measurement.unit, 1))
+    return words.replace(" ", "\N{NO-BREAK SPACE}") if measurement.known else words
+
+
+def _short_value(measurement: Measurement | None) -> str:
+    return "unknown" if measurement is not None and not measurement.known else value_text(measurement)
 
 
 def sentence(words: str) -> str:
@@ -405,15 +415,17 @@ def _compact_points(finding: Finding) -> Content:
 
 
 def _key_evidence(result: SinsResult) -> Markup:
-    """The two findings that images decide, each by its label and most decisive measurement."""
+    """What the image shows of the three components that it decides: label and most decisive measurement."""
     parts = []
     for name in ("bone_lesion", "collapse", "posterolateral"):
         finding = result.components[name]
-        first = next((m for m in finding.measurements if m.known), None)
-        if finding.known and (first or finding.label):
-            words = finding.label if first is None else f"{first.name} {value_text(first)}"
-            parts.append(tag("li", tag("span", f"{wording.COMPONENT_TITLES[name]}: ", class_="quiet"), words))
-    return tag("ul", *parts) if parts else Markup("–")
+        first = finding.measurements[0] if finding.measurements and finding.measurements[0].known else None
+        if not finding.known or name == "posterolateral":
+            first = None
+        value = f" ({first.name} {value_text(first)})" if first else ""
+        words = f"{finding.label or 'unknown'}{value}"
+        parts.append(tag("li", tag("span", f"{wording.COMPONENT_TITLES[name]}: ", class_="quiet"), words))
+    return tag("ul", *parts)
 
 
 def _component_row(name: str, finding: Finding) -> Markup:

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,8 @@ def views(sources: Sources) -> list[View]:
     sides = (oblique, -sign * right)
     pixel = max(_view_plane(into, superior, corners).pixel for into in sides)
     planes = [_view_plane(into, superior, corners, pixel) for into in sides]
+    columns = max(plane.shape[1] for plane in planes)
+    planes = [replace(plane, shape=(plane.shape[0], columns)) for plane in planes]
     titles = (f"from behind and the {side}", f"from the {side}")
     return [View(plane, title) for plane, title in zip(planes, titles, strict=True)]
 

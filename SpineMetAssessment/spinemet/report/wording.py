@@ -83,7 +83,7 @@ def points(finding: Finding) -> str:
 
 @dataclass(frozen=True)
 class LevelGroup:
-    """Neighboring levels that share a row: one level, or a run that was not imaged."""
+    """Neighboring levels that share a row: one level, or a run that could not be looked at."""
 
     levels: tuple[LevelAssessment, ...]
 
@@ -94,12 +94,12 @@ class LevelGroup:
 
 
 def grouped(assessment: Assessment) -> list[LevelGroup]:
-    """All levels from head to tail; runs that were not imaged for the same reason become one row."""
+    """All levels from head to tail; runs not imaged or not assessable for the same reason become one row."""
     groups: list[LevelGroup] = []
     for item in assessment.levels:
         last = groups[-1].levels[-1] if groups else None
         alike = last is not None and (last.status, last.reason) == (item.status, item.reason)
-        if alike and item.status is Status.NOT_IMAGED:
+        if alike and item.status in (Status.NOT_IMAGED, Status.NOT_ASSESSABLE) and not item.cut:
             groups[-1] = LevelGroup((*groups[-1].levels, item))
         else:
             groups.append(LevelGroup((item,)))

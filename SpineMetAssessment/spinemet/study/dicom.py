@@ -30,6 +30,11 @@ MULTI_FRAME_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.130": "enhanced PET",
     "1.2.840.10008.5.1.4.1.1.128.1": "legacy converted enhanced PET",
 }
+_OTHER_KINDS = {
+    "1.2.840.10008.5.1.4.1.1.7": "secondary capture",
+    "1.2.840.10008.5.1.4.1.1.7.2": "secondary capture",
+    "1.2.840.10008.5.1.4.1.1.7.4": "secondary capture",
+}
 _DIRECTORY = "1.2.840.10008.1.3.10"
 
 
@@ -82,7 +87,7 @@ def read_dicom(files: Sequence[DicomFile]) -> tuple[list[Series], list[str]]:
         if kind in VOLUME_CLASSES or kind in MULTI_FRAME_CLASSES:
             by_series[file.series_key].append(file)
         elif kind != _DIRECTORY:
-            aside[file.text("Modality") or "other"] += 1
+            aside[_OTHER_KINDS.get(kind) or file.text("Modality") or "other"] += 1
     for uid, members in by_series.items():
         groups = split_by_plane(members)
         for index, group in enumerate(sorted(groups, key=len, reverse=True)):

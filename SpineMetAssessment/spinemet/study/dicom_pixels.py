@@ -127,7 +127,8 @@ def _rescaled(file: DicomFile, scale: tuple[float, float], dtype: np.dtype[Any],
         return np.asarray(values * np.float32(slope) + np.float32(intercept))
     if scale == (1.0, 0.0):
         return values
-    wide = values.astype(np.int64 if values.dtype.itemsize > 2 else np.int32)
+    fits = values.dtype.itemsize <= 2 and abs(slope) < 2**14 and abs(intercept) < 2**29
+    wide = values.astype(np.int32 if fits else np.int64)
     return np.asarray(wide * int(slope) + int(intercept))
 
 

@@ -18,9 +18,10 @@ from spinemet.errors import BadInput
 from spinemet.evidence import Point
 from spinemet.image import Grid, Image
 from spinemet.labelmap import LabelMap
-from spinemet.levels import Level
+from spinemet.levels import Level, Region
 from spinemet.study.lattice import on_grid
 from spinemet.study.numbering import (
+    WHOLE_SACRUM,
     WIDE_RATIO,
     Numbering,
     detect,
@@ -283,6 +284,9 @@ def _checked(image: Image, outlines: Mapping[int, Outline], numbering: str, note
     if fragmented:
         listed = ", ".join(str(level) for level in sorted(fragmented))
         found.append(f"In {image.name}, these levels are in separate pieces: {listed}.")
+    whole = [o for o in bones.values() if o.level is Level.S1 and WHOLE_SACRUM in o.name.lower()]
+    if whole and not any(level.region is Region.SACRAL and level is not Level.S1 for level in states):
+        found.append(f"{image.name} holds the sacrum as one outline: S1 to S5 cannot be told apart in it.")
     variants = [level for level in sorted(by_level) if level.is_variant and by_level[level] in labels.present]
     found += [f"{image.name} holds {level}, a numbering variant: confirm the levels." for level in variants]
     return replace(labels, notes=tuple(found))

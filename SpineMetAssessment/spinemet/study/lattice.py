@@ -44,11 +44,7 @@ def _turned(labels: Image, grid: Grid) -> Image | None:
     """The labels with their axes in the order and direction of `grid`'s; None when the axes differ otherwise."""
     cross = grid.ras_to_ijk[:3, :3] @ labels.ijk_to_ras[:3, :3]
     signed = np.rint(cross)
-    # Summed over the whole extent, the axes must stay within the tolerance.
-    drift = np.abs(cross - signed) @ (np.array(labels.shape[::-1], dtype=float) / 2)
     if np.any(np.abs(signed).sum(axis=0) != 1) or np.any(np.abs(signed).sum(axis=1) != 1):
-        return None
-    if drift.max() > LATTICE_TOLERANCE_VOXELS * 4:
         return None
     source = [int(np.flatnonzero(signed[axis])[0]) for axis in range(3)]
     flip = [signed[axis, source[axis]] < 0 for axis in range(3)]
@@ -66,7 +62,8 @@ def _turned(labels: Image, grid: Grid) -> Image | None:
 
 def _whole_offset(labels: Image, grid: Grid) -> NDArray[np.int64] | None:
     """Index (i, j, k) in `grid` of the labels' first voxel; None when both lattices do not coincide."""
-    corners = np.array([[0, 0, 0], np.array(labels.shape[::-1]) - 1], dtype=float)
+    last = np.array(labels.shape[::-1]) - 1
+    corners = np.array(list(np.ndindex(2, 2, 2)), dtype=float) * last
     found = grid.to_index(labels.to_world(corners))
     start = np.rint(found[0])
     if np.max(np.abs(found - (start + corners))) > LATTICE_TOLERANCE_VOXELS:

@@ -42,6 +42,8 @@ class Numbering:
         return dict(sorted(found, key=lambda pair: pair[0].order))
 
 
+WHOLE_SACRUM = "sacrum"
+"""Name of an outline that stands at S1 but may be the whole sacrum."""
 _VERTEBRAL = (Structure.VERTEBRA, Structure.SACRUM)
 
 
@@ -63,6 +65,7 @@ def _discs(pairs: Mapping[int, str]) -> dict[int, Outline]:
     }
 
 
+_SACRUM = Outline(Structure.SACRUM, Level.S1, name=WHOLE_SACRUM)
 _CORD = Outline(Structure.CORD, name="spinal cord")
 _CANAL = Outline(Structure.CANAL, name="spinal canal")
 
@@ -84,7 +87,7 @@ _VERSE_LEVELS = {
     28: _bone(Level.T13),
     **_run("L1", "L5", 20),
     25: _bone(Level.L6),
-    26: _bone(Level.S1),
+    26: _SACRUM,
     **_run("S2", "S5", 29),
 }
 _VERSE_LINE = [*range(2, 20), *range(20, 25)]
@@ -115,7 +118,7 @@ TOTALSPINESEG = Numbering(
         **_run("T1", "T12", 21),
         **_run("L1", "L5", 41),
         46: _bone(Level.L6),
-        50: _bone(Level.S1),
+        50: _SACRUM,
         **_discs({
             63: "C2–C3", 64: "C3–C4", 65: "C4–C5", 66: "C5–C6", 67: "C6–C7", 71: "C7–T1", 72: "T1–T2",
             73: "T2–T3", 74: "T3–T4", 75: "T4–T5", 76: "T5–T6", 77: "T6–T7", 78: "T7–T8", 79: "T8–T9",
@@ -137,7 +140,7 @@ _DISTANCE_MM = {
 # small. The narrow window is for choosing between numberings, the wide one for a numbering without a rival.
 NARROW_RATIO = (0.7, 1.35)
 WIDE_RATIO = (0.5, 1.7)
-PAIR_RATIO = (0.4, 2.2)
+PAIR_RATIO = (0.5, 1.6)
 """What each single pair must show when choosing: numbers that skip levels must lie apart as these levels do."""
 TELLING_VALUES = 3
 """A file with a single vertebra needs this many numbers, which no other numbering has, to be recognized (ours)."""

@@ -33,7 +33,20 @@ _TOKENS: dict[str, Role] = {
     "tirm": Role.STIR,
     "pet": Role.PET,
 }
-_LABEL_WORDS = ("seg", "label", "mask", "msk", "lesion", "totalseg", "centerline", "contour")
+_LABEL_WORDS = (
+    "seg",
+    "label",
+    "mask",
+    "msk",
+    "lesion",
+    "totalseg",
+    "centerline",
+    "contour",
+    "vertebra",
+    "structure",
+    "canal",
+    "cord",
+)
 _CONTRAST_WORDS = {"gd", "gado", "km", "post", "contrast", "ce", "kontrast"}
 _ENTITY = re.compile(r"label-\d+")
 

@@ -10,7 +10,6 @@ from __feature__ import true_property  # noqa: F401  # isort: skip
 
 from gui.host.strict import stand_in
 
-
 _UNLIMITED = 16777215
 """Qt's QWIDGETSIZE_MAX."""
 
@@ -232,6 +231,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
 
 STAND_INS = {
-    kind.__name__: kind for kind in (qMRMLWidget, ctkCollapsibleButton, ctkComboBox, ctkPathLineEdit, qMRMLNodeComboBox)
+    kind.__name__: kind
+    for kind in (qMRMLWidget, ctkCollapsibleButton, ctkComboBox, ctkPathLineEdit, qMRMLNodeComboBox)
 }
 """Stand-ins by class name, for the loader of .ui files and for the `ctk` and `slicer` modules."""

@@ -22,7 +22,8 @@ test: lint  ## Lint, type check and all tests but the bars
 lint: environment  ## Lint, format and type check
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
+	@if $(BIN)/python -c "import sys; sys.exit(sys.version_info < (3, 11))"; then $(BIN)/mypy; \
+	  else echo "mypy is left out: the newest numpy for Python 3.10 has older type stubs."; fi
 
 bars: environment  ## The bars of the issues, run whole (minutes)
 	@$(BIN)/python -m pytest -m bars -q

@@ -53,7 +53,6 @@ class AssessPanel(Panel):
         self._observed: Any = None
         self._shownText = None
         self._refreshTimer = qt.QTimer()
-        self._refreshTimer.singleShot = True
         self._refreshTimer.interval = 300
         self._refreshTimer.timeout.connect(self.onOutlinesSettled)
 
@@ -64,6 +63,7 @@ class AssessPanel(Panel):
         ui.levelsConfirmedCheckBox.toggled.connect(self.onLevelsConfirmed)
         ui.levelTable.currentCellChanged.connect(self.onLevelChosen)
         ui.levelTable.cellClicked.connect(self.onLevelChosen)
+        ui.reportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.reportFolderEdit.currentPathChanged.connect(self.onReportFolder)
         ui.reasonEdit.editingFinished.connect(self.onReason)
         for column, width in ((_LEVEL, 42), (_SINS, 78), (_CATEGORY, 168)):
@@ -182,6 +182,7 @@ class AssessPanel(Panel):
         self._refreshTimer.start()
 
     def onOutlinesSettled(self) -> None:
+        self._refreshTimer.stop()
         if self.parameterNode is not None:
             self.logic.updateLesionSegments(self.parameterNode)
             self.host.refresh()

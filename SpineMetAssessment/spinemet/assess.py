@@ -18,7 +18,7 @@ from spinemet.answers import Answers
 from spinemet.assessment import Assessment, LevelAssessment, Numbering, Status
 from spinemet.case import ImageRef, Patient, Role, Structure, TimePoint
 from spinemet.errors import BadInput
-from spinemet.grading import grade
+from spinemet.grading import check_answers, grade
 from spinemet.image import Image
 from spinemet.increment import Increment, fingerprint
 from spinemet.labelmap import LabelMap
@@ -56,6 +56,7 @@ def assess(
     answers = answers or Answers()
     if previous is not None:
         answers = answers.completed_by(previous.answers)
+    check_answers(answers)
 
     spine = _measure_spine(vertebrae, store, part(report, 0.0, 0.7))
     report(0.7, "finding the involved levels")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spinemet.answers import LevelAnswers
+from spinemet.answers import Answers, LevelAnswers
 from spinemet.errors import BadInput
 from spinemet.evidence import Finding, Measurement
 from spinemet.levels import Level
@@ -31,7 +31,7 @@ def grade(
     """SINS of one involved level; a person's overrides win and keep the suggestion in sight.
 
     :param confirmed: whether a person confirmed the numbering of the levels.
-    :raises BadInput: an answer or override is not one of the possible ones.
+    :param answers: checked by `check_answers`.
     """
     findings = [
         sins.location(level, confirmed=confirmed),
@@ -42,18 +42,33 @@ def grade(
         sins.posterolateral(arch_involved, arch_evidence, limits=(ARCH_LIMIT,), reason=arch_reason),
     ]
     limits = () if confirmed else ("levels unconfirmed",)
-    return sins.score([_overridden(level, finding, answers) for finding in findings], limits=limits)
+    return sins.score([_overridden(finding, answers) for finding in findings], limits=limits)
 
 
-def _overridden(level: Level, finding: Finding, answers: LevelAnswers) -> Finding:
+def check_answers(answers: Answers) -> None:
+    """:raises BadInput: an answer or override is not one of the possible ones; the sentence names level and value."""
+    for level, said in answers.levels.items():
+        for component, option in (("pain", said.pain), ("alignment", said.alignment)):
+            if option is not None and option != "unknown" and option not in sins.OPTIONS[component]:
+                raise BadInput(
+                    f'{level}: "{option}" is not an answer for {component};'
+                    f" use one of {', '.join(sins.OPTIONS[component])}."
+                )
+        for component, override in said.overrides.items():
+            if component not in sins.OPTIONS:
+                raise BadInput(f'{level}: "{component}" is no component; use one of {", ".join(sins.COMPONENTS)}.')
+            possible = set(sins.OPTIONS[component].values())
+            if override.points not in possible:
+                raise BadInput(
+                    f"{level}: {override.points} points are not possible for {component};"
+                    f" use one of {', '.join(str(points) for points in sorted(possible))}."
+                )
+
+
+def _overridden(finding: Finding, answers: LevelAnswers) -> Finding:
     override = answers.overrides.get(finding.component)
     if override is None:
         return finding
     options = sins.OPTIONS[finding.component]
-    if override.points not in options.values():
-        allowed = ", ".join(str(points) for points in sorted(set(options.values())))
-        raise BadInput(
-            f"{level}: {override.points} points are not possible for {finding.component}; use one of {allowed}."
-        )
     label = next(name for name, points in options.items() if points == override.points)
     return finding.overridden(override.points, reason=override.reason, reader=override.reader, label=label)

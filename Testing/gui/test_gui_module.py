@@ -277,6 +277,19 @@ def test_an_edited_outline_marks_the_result_outdated_and_keeps_the_answers(asses
     assert assessed.ui.painSourceLabel.text == "entered"
 
 
+def test_an_edit_is_noticed_by_itself_once_the_outlines_rest(assessed: SimpleNamespace) -> None:
+    import time
+
+    segment = next(iter(assessed.widget._parameterNode.lesionSegmentIDs))
+    assessed.spine.segmentation.GetSegmentation().RemoveSegment(segment)
+    assert "Outdated" not in assessed.ui.hintLabel.text  # nothing is done while someone may still paint
+    until = time.monotonic() + 5
+    while "Outdated" not in assessed.ui.hintLabel.text and time.monotonic() < until:
+        assessed.application.settle()
+    assert "Outdated" in assessed.ui.hintLabel.text
+    assert assessed.ui.lesionList.count == 0
+
+
 # Errors
 
 
@@ -469,6 +482,15 @@ def test_the_self_test_for_slicer_runs(empty_panel: SimpleNamespace) -> None:
 
 
 # Looks
+
+
+def test_opening_the_module_takes_less_than_a_second(application: Any) -> None:
+    import time
+
+    small_spine.add_to(application.scene)
+    start = time.process_time()
+    application.open_module()
+    assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

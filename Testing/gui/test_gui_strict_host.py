@@ -105,7 +105,9 @@ def test_names_of_listed_bases_are_inherited() -> None:
 
 
 UI = """<ui version="4.0"><class>Box</class><widget class="qMRMLWidget" name="Box">
-<layout class="QVBoxLayout" name="box"><item><widget class="qMRMLNodeComboBox" name="selector">{property}</widget></item></layout></widget>
+<layout class="QVBoxLayout" name="box"><item>
+<widget class="qMRMLNodeComboBox" name="selector">{property}</widget>
+</item></layout></widget>
 <connections><connection><sender>Box</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal>
 <receiver>selector</receiver><slot>{slot}(vtkMRMLScene*)</slot></connection></connections></ui>"""
 

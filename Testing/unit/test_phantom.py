@@ -108,9 +108,9 @@ def test_lesions_fill_the_share_of_the_body_that_was_asked_for(patient):
         )
 
 
-def test_a_mixed_lesion_is_half_lytic_and_half_blastic(patient):
+def test_a_mixed_lesion_has_both_kinds_in_lumps(patient):
     true = of(patient, Level.L4)["lesion"]
-    assert 40 < true["lytic_share_percent"] < 60
+    assert 55 < true["lytic_share_percent"] < 70
     assert true["lytic_share_percent"] + true["blastic_share_percent"] == pytest.approx(100)
 
 

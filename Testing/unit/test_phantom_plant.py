@@ -77,7 +77,7 @@ def test_a_blastic_lesion_is_400_to_800_hu_denser(block):
 def test_a_mixed_lesion_has_lumps_of_both(block):
     _, _, new, mask = planted(block, "mixed", (14, 14, 14))
     inside = new.array[mask.array]
-    assert 0.25 < (inside < 100).mean() < 0.6
+    assert 0.35 < (inside < 100).mean() < 0.7
     assert 0.25 < (inside > 400).mean() < 0.6
 
 

@@ -129,9 +129,7 @@ def _center_height(inside: NDArray[np.bool_], samples: LocalSamples, radius: flo
     return low, high
 
 
-def _posterior_wall(
-    samples: LocalSamples, strip: NDArray[np.bool_], band: NDArray[np.bool_]
-) -> tuple[float, float]:
+def _posterior_wall(samples: LocalSamples, strip: NDArray[np.bool_], band: NDArray[np.bool_]) -> tuple[float, float]:
     """Position of the posterior wall at height 0 and its tilt, from the way back to the canal in the middle strip."""
     lines = samples.values[strip][:, :, band].transpose(0, 2, 1)
     ends = _exits(lines, samples, 1, -1, CANAL_GAP_MM)
@@ -265,7 +263,11 @@ def _plates(
 
 
 def _outermost(
-    values: NDArray[np.float32], heights: NDArray[np.float64], limit: NDArray[np.float64], least: NDArray[np.float64], sign: int
+    values: NDArray[np.float32],
+    heights: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    least: NDArray[np.float64],
+    sign: int,
 ) -> NDArray[np.float64]:
     """Height at which each column, entered from `limit`, first meets bone; NaN when not before `least`."""
     allowed = (sign * (limit[:, None] - heights) >= 0) & (sign * (heights - least[:, None]) >= 0)

@@ -162,7 +162,9 @@ def _reference(
     """Height to compare with: interpolated by distance between two neighbors, or one neighbor's, flagged."""
     name = _reference_name(column)
     if level in (Level.L5, Level.L6) and column is Column.POSTERIOR:
-        return unknown(name, "mm", f"{level} is normally wedge-shaped; its posterior height has no neighbor to compare with")
+        return unknown(
+            name, "mm", f"{level} is normally wedge-shaped; its posterior height has no neighbor to compare with"
+        )
     limits: list[str] = []
     if level in (Level.L5, Level.L6):
         limits.append(f"{level} is normally wedge-shaped: higher in front than its neighbors")

@@ -25,7 +25,9 @@ SAMPLED_VOXELS = 6000
 """Reference voxels looked at in each body, evenly spread: enough for a mean and an SD."""
 MIN_REFERENCE_ML = 1.0
 """Less trabecular bone than this gives no reference [D]."""
-METHOD = f"uninvolved bodies within {WITHIN_LEVELS} levels, {ERODED_MM:g} mm below the surface, smoothed {SMOOTHED_MM:g} mm"
+METHOD = (
+    f"uninvolved bodies within {WITHIN_LEVELS} levels, {ERODED_MM:g} mm below the surface, smoothed {SMOOTHED_MM:g} mm"
+)
 
 
 @dataclass(frozen=True)
@@ -146,5 +148,6 @@ def _box(array: NDArray[np.bool_]) -> Region:
 
 def _none(reason: str) -> BoneReference:
     return BoneReference(
-        unknown("reference bone density", "HU", reason, METHOD), unknown("reference bone density SD", "HU", reason, METHOD)
+        unknown("reference bone density", "HU", reason, METHOD),
+        unknown("reference bone density SD", "HU", reason, METHOD),
     )

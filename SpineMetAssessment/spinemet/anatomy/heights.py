@@ -43,8 +43,10 @@ NEIGHBORHOOD_MM = 2.5
 FLAT_PLATE_95 = 0.78
 """Half-width, in voxels, that holds 95 % of the errors of a distance between two surfaces parallel to the voxel
 layers: each is known to ± half a voxel, and their sum is triangular (1 − √0.05)."""
-PLACE_MM = 0.7
+PLACE_MM = 1.0
 """How well the place of a column along depth and width is known (95 %) [D]; it counts where plates are not parallel."""
+STEP_SHARE = 0.4
+"""Steps between voxel layers explain a local deviation from a smooth plate up to this share of a layer [D]."""
 SURFACE_MM = 0.15
 """Smallest half-width given for a height [D]: the curved plate under the strip."""
 
@@ -91,9 +93,9 @@ def _height(
     near = np.sum((shape.columns - place) ** 2, axis=1) <= (2 * reach) ** 2
     if np.count_nonzero(near) < 6:
         return Height(unknown(name, "mm", "the body does not reach this place", METHOD))
-    columns = shape.columns[near] - place
-    top, top_slope = _surface_at(columns, shape.top[near], reach)
-    bottom, bottom_slope = _surface_at(columns, shape.bottom[near], reach)
+    layer = float(voxel_mm[2])
+    top, top_slope = _surface_at(shape, shape.top, place, near, reach, layer)
+    bottom, bottom_slope = _surface_at(shape, shape.bottom, place, near, reach, layer)
     value = top - bottom
     if value <= 0:
         return Height(unknown(name, "mm", "the endplates are not found at this place", METHOD))
@@ -110,19 +112,53 @@ def _height(
     return Height(measurement, _point(superior), _point(inferior))
 
 
-def _surface_at(columns: NDArray[np.float64], heights: NDArray[np.float64], reach: float) -> tuple[float, NDArray[np.float64]]:
-    """Height and gradient of a surface at the origin: a local plane, robust against spikes and rims."""
+def _surface_at(
+    shape: BodyShape,
+    heights: NDArray[np.float64],
+    place: NDArray[np.float64],
+    near: NDArray[np.bool_],
+    reach: float,
+    layer: float,
+) -> tuple[float, NDArray[np.float64]]:
+    """Height and gradient of a plate at a place.
+
+    A smooth surface through the whole plate evens out the steps of the voxel layers. Where the plate itself, seen
+    through a local plane, lies farther from it than such steps can explain, the local plane has its way.
+    """
+    scale = np.array([shape.width, shape.depth]) / 2
+    center = np.array([shape.left + shape.right, shape.front + shape.posterior]) / 2
+    smooth = _robust_fit(_powers((shape.columns - center) / scale), heights, np.ones(len(heights)))
+    at = (place - center) / scale
+    whole = float((_powers(at[None]) @ smooth)[0])
+    columns = shape.columns[near] - place
     weight = np.exp(-np.sum(columns**2, axis=1) / (2 * (reach / 1.5) ** 2))
     basis = np.column_stack([np.ones(len(columns)), columns])
-    robust = np.ones(len(columns))
-    fit = np.zeros(3)
+    local = _robust_fit(basis, heights[near], weight)
+    apart = local[0] - whole
+    rounding = STEP_SHARE * layer
+    kept = apart * max(0.0, 1.0 - (rounding / apart) ** 2) if apart else 0.0
+    return whole + float(kept), local[1:]
+
+
+def _powers(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All products of both coordinates up to the fourth power together."""
+    x, y = points.T
+    return np.column_stack([x**n * y**m for n in range(5) for m in range(5 - n)])
+
+
+def _robust_fit(
+    basis: NDArray[np.float64], heights: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted least squares in which spikes and rims lose their weight (Tukey's biweight)."""
+    robust = np.ones(len(heights))
+    fit = np.zeros(basis.shape[1])
     for _ in range(3):
         scaled = basis * (weight * robust)[:, None]
         fit = np.linalg.lstsq(scaled.T @ basis, scaled.T @ heights, rcond=None)[0]
         residual = heights - basis @ fit
         scale = 4.7 * max(1.4826 * float(np.median(np.abs(residual))), 0.2)
         robust = np.clip(1 - (residual / scale) ** 2, 0, None) ** 2
-    return float(fit[0]), fit[1:]
+    return np.asarray(fit)
 
 
 def _uncertainty(
@@ -136,7 +172,7 @@ def _uncertainty(
     layer = float(voxel_mm[2])
     crossed = min(2 * reach * float(np.linalg.norm(slope)) / layer for slope in (top_slope, bottom_slope))
     rounding = FLAT_PLATE_95 * layer / max(1.0, 1.0 + 2.0 * (crossed - 0.5))
-    place = float(np.linalg.norm(top_slope - bottom_slope)) * PLACE_MM
+    place = float(np.linalg.norm(top_slope - bottom_slope)) * float(np.hypot(PLACE_MM, 0.5 * voxel_mm[1]))
     return float(np.sqrt(rounding**2 + place**2 + SURFACE_MM**2))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from spinemet.anatomy.sampling import region_of
+from spinemet.anatomy.sampling import crop_like, region_of
 from spinemet.anatomy.spine import Spine
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.case import Structure
@@ -51,7 +51,9 @@ def involved_levels(spine: Spine, lesions: LabelMap) -> Involvement:
         name = lesions.outlines[value].lesion_id or f"lesion {value}"
         region = lesions.region(value)
         volume = voxel_ml * np.count_nonzero(lesions.image.array[region] == value)
-        overlaps = {level: _overlap(vertebra, lesions, value, region) * voxel_ml for level, vertebra in spine.vertebrae.items()}
+        overlaps = {
+            level: _overlap(vertebra, lesions, value, region) * voxel_ml for level, vertebra in spine.vertebrae.items()
+        }
         least = max(MIN_OVERLAP_ML, MIN_OVERLAP_SHARE * volume)
         inside = {level: overlap for level, overlap in overlaps.items() if overlap >= least}
         for level, overlap in overlaps.items():
@@ -74,8 +76,6 @@ def lesion_mask(vertebra: Vertebra, lesions: LabelMap, values: Iterable[int]) ->
 
     :raises GridMismatch: the lesions lie on another grid.
     """
-    from spinemet.anatomy.sampling import crop_like
-
     crop = crop_like(lesions.image, vertebra.mask.grid)
     return crop.with_array(np.isin(crop.array, list(values)))
 

@@ -94,7 +94,9 @@ def measure_lesion(ct: Image | None, vertebra: Vertebra, lesion: Image, referenc
     limits = ()
     if beside * voxel_ml > 0.05 and beside > 0.1 * total:
         limits = (f"{beside * voxel_ml:.1f} mL of the lesion lie near the vertebra but outside its outline",)
-    volume = Measurement("lesion volume", total * voxel_ml, "mL", "outlined voxels inside the vertebra", position, limits=limits)
+    volume = Measurement(
+        "lesion volume", total * voxel_ml, "mL", "outlined voxels inside the vertebra", position, limits=limits
+    )
     arch_volumes, arch_involved, arch_reason = _arch(vertebra, inside, position)
     lytic, blastic, share = _kind(ct, vertebra, inside, reference, position)
     return LesionMeasures(
@@ -120,7 +122,9 @@ def _center(lesion: Image, inside: NDArray[np.bool_], vertebra: Vertebra) -> Poi
     return (float(x), float(y), float(z))
 
 
-def _body_involvement(vertebra: Vertebra, inside: NDArray[np.bool_], position: Point, limits: tuple[str, ...]) -> Measurement:
+def _body_involvement(
+    vertebra: Vertebra, inside: NDArray[np.bool_], position: Point, limits: tuple[str, ...]
+) -> Measurement:
     name, method = "body involvement", "lesion in the body / body volume"
     if vertebra.body is None:
         return unknown(name, "%", vertebra.reason, method)
@@ -130,7 +134,9 @@ def _body_involvement(vertebra: Vertebra, inside: NDArray[np.bool_], position: P
     relative = (volume.uncertainty or 0.0) / volume.value if volume.value else 0.0
     # The border of the lesion is known to half a voxel at best, evenly on both sides.
     border = 100 * 2 * 0.29 * np.sqrt(_border(inside & vertebra.body)) / body
-    return Measurement(name, float(share), "%", method, position, float(np.hypot(share * relative, border)), limits=limits)
+    return Measurement(
+        name, float(share), "%", method, position, float(np.hypot(share * relative, border)), limits=limits
+    )
 
 
 def _border(array: NDArray[np.bool_]) -> int:

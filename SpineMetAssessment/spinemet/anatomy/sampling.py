@@ -68,7 +68,8 @@ def local_coordinates(grid: Grid, frame: VertebraFrame) -> tuple[NDArray[np.floa
     matrix = (frame.axes @ grid.ijk_to_ras[:3, :3]).astype(np.float32)
     offset = frame.to_local(grid.ijk_to_ras[:3, 3]).astype(np.float32)
     return tuple(
-        (offset[n] + matrix[n, 2] * k)[:, None, None] + (matrix[n, 1] * j)[:, None] + matrix[n, 0] * i for n in range(3)
+        (offset[n] + matrix[n, 2] * k)[:, None, None] + (matrix[n, 1] * j)[:, None] + matrix[n, 0] * i
+        for n in range(3)
     )
 
 
@@ -111,7 +112,9 @@ def fill_enclosed(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
     labels, count = ndimage.label(~array)
     if count <= 1:
         return array
-    faces = [labels[edge] for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1])]
+    faces = [
+        labels[edge] for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1])
+    ]
     open_air = np.zeros(count + 1, dtype=bool)
     for face in faces:
         open_air[np.unique(face)] = True

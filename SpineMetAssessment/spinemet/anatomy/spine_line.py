@@ -70,8 +70,7 @@ def spine_line(labels: LabelMap) -> SpineLine:
     upward = _tangents(centers, sure)
     fronts = _agree(fronts, upward)
     hints = {
-        level: LevelHint(_rounded(upward[n]), _rounded(fronts[n]), edges[level])
-        for n, level in enumerate(levels)
+        level: LevelHint(_rounded(upward[n]), _rounded(fronts[n]), edges[level]) for n, level in enumerate(levels)
     }
     return SpineLine(hints, {level: _point(centers[n]) for n, level in enumerate(levels)})
 
@@ -82,9 +81,9 @@ def touched_edges(region: Region, grid: Grid) -> tuple[str, ...]:
     for axis, (part, size) in enumerate(zip(region, grid.shape, strict=True)):
         direction = grid.directions[:, 2 - axis]
         if part.start <= 0:
-            names.append(_edge_name(-direction))
+            names.append(edge_name(-direction))
         if part.stop >= size:
-            names.append(_edge_name(direction))
+            names.append(edge_name(direction))
     return tuple(names)
 
 
@@ -93,7 +92,8 @@ def ends_cut(edges: tuple[str, ...]) -> bool:
     return any(edge.startswith(("superior", "inferior")) for edge in edges)
 
 
-def _edge_name(direction: NDArray[np.float64]) -> str:
+def edge_name(direction: NDArray[np.float64]) -> str:
+    """Name of the image edge that faces a RAS direction."""
     axis = int(np.argmax(np.abs(direction)))
     names = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))[axis]
     return f"{names[int(direction[axis] > 0)]} image edge"

@@ -17,9 +17,9 @@ from scipy import ndimage
 from spinemet.anatomy.body import BodyShape, find_body
 from spinemet.anatomy.canal import AxialView, axial_view
 from spinemet.anatomy.frame import VertebraFrame
-from spinemet.anatomy.heights import Column, Height, Heights, Plane, measure_heights, no_heights
+from spinemet.anatomy.heights import Column, Heights, Plane, measure_heights, no_heights
 from spinemet.anatomy.sampling import largest_piece, local_coordinates, sample_box, voxel_centers
-from spinemet.anatomy.spine_line import LevelHint, ends_cut
+from spinemet.anatomy.spine_line import LevelHint, edge_name, ends_cut
 from spinemet.errors import NotMeasurable
 from spinemet.evidence import Measurement, Point, unknown
 from spinemet.image import Grid, Image
@@ -35,6 +35,8 @@ HEIGHT_RANGE_MM = (2.0, 50.0)
 """Bodies outside these sizes are taken for a failure of the outline or of the method [D]."""
 MAX_TURN = 0.5
 """Least cosine between a vertebra's own superior axis and the spine's tangent (60°) [D]."""
+SIDE_RIM_MM = 3.0
+"""How far beyond its rim at mid-depth the body may reach to the side [D]."""
 PARTING_ERROR_MM = 1.0
 """How well the plane that parts body and arch is known, mm [D]."""
 
@@ -120,7 +122,7 @@ def measure_vertebra(mask: Image, level: Level, *, hint: LevelHint) -> Vertebra:
     except NotMeasurable as error:
         reason = _cut_reason(hint) if ends_cut(hint.cut) else excuse or _sentence(error)
         return _unmeasured(solid, level, hint, whole, reason, notes)
-    body = _body_voxels(solid, frame, shape, view)
+    body = _body_voxels(solid, frame, shape)
     touched = _touches(body, solid, hint)
     if touched or (hint.cut and ends_cut(hint.cut) and view.canal is None):
         return _unmeasured(solid, level, hint, whole, _cut_reason(hint), notes)
@@ -222,21 +224,17 @@ def _require_plausible(shape: BodyShape) -> None:
         )
 
 
-def _body_voxels(mask: Image, frame: VertebraFrame, shape: BodyShape, view: AxialView) -> NDArray[np.bool_]:
+def _body_voxels(mask: Image, frame: VertebraFrame, shape: BodyShape) -> NDArray[np.bool_]:
     """Voxels in front of the posterior wall, without the processes beside the body."""
     right, anterior, superior = local_coordinates(mask.grid, frame)
     body = mask.array & (anterior > shape.posterior + shape.tilt * superior)
-    # Rims and uncinate processes reach beyond the waist; a transverse process beside the body does not belong to it.
+    # A transverse process beside the body does not belong to it.
     middle, reach = (shape.left + shape.right) / 2, 0.5 * shape.width + SIDE_RIM_MM
     body &= np.abs(right - middle) <= reach
     pieces, count = ndimage.label(body)
     if count > 1:
         body = pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1
     return np.asarray(body)
-
-
-SIDE_RIM_MM = 6.0
-"""How far beyond the side of the waist the rim of the body may reach [D]."""
 
 
 def _touches(body: NDArray[np.bool_], mask: Image, hint: LevelHint) -> bool:
@@ -246,18 +244,12 @@ def _touches(body: NDArray[np.bool_], mask: Image, hint: LevelHint) -> bool:
     for axis in range(3):
         direction = mask.grid.directions[:, 2 - axis]
         for index, sign in ((0, -1), (-1, 1)):
-            name = _face_name(sign * direction)
+            name = edge_name(sign * direction)
             layer = np.take(body, index, axis=axis)
             inner = np.take(body, 1 if index == 0 else -2, axis=axis)
             if name in hint.cut and (layer.any() or inner.any()):
                 return True
     return False
-
-
-def _face_name(direction: NDArray[np.float64]) -> str:
-    from spinemet.anatomy.spine_line import _edge_name
-
-    return _edge_name(direction)
 
 
 def _cut_reason(hint: LevelHint) -> str:
@@ -268,7 +260,9 @@ def _pieces_note(mask: Image, solid: Image) -> tuple[str, ...]:
     lost = int(np.count_nonzero(mask.array & ~solid.array))
     if lost * mask.voxel_volume < 50.0:
         return ()
-    return (f"the outline has several pieces; {lost * mask.voxel_volume / 1000:.1f} mL apart from the largest ignored",)
+    return (
+        f"the outline has several pieces; {lost * mask.voxel_volume / 1000:.1f} mL apart from the largest ignored",
+    )
 
 
 def _voxel_along(grid: Grid, frame: VertebraFrame) -> NDArray[np.float64]:
@@ -290,11 +284,9 @@ def _volume(mask: Image) -> Measurement:
 def _body_volume(body: NDArray[np.bool_], mask: Image, frame: VertebraFrame, shape: BodyShape) -> Measurement:
     """Volume in front of the posterior wall; ± from where the pedicles are parted from the body."""
     value = np.count_nonzero(body) * mask.voxel_volume / 1000
-    parted = 0.0
-    for offset in (-PARTING_ERROR_MM, PARTING_ERROR_MM):
-        _, anterior, superior = local_coordinates(mask.grid, frame)
-        moved = mask.array & (anterior > shape.posterior + shape.tilt * superior + offset)
-        parted = max(parted, abs(np.count_nonzero(moved & ~body) - np.count_nonzero(body & ~moved)))
+    _, anterior, superior = local_coordinates(mask.grid, frame)
+    near = np.abs(anterior - (shape.posterior + shape.tilt * superior)) <= PARTING_ERROR_MM
+    parted = np.count_nonzero(mask.array & near) / 2
     return Measurement(
         "body volume",
         value,
@@ -337,6 +329,3 @@ def _unmeasured(
 def _sentence(error: NotMeasurable) -> str:
     text = str(error).rstrip(".")
     return text[:1].lower() + text[1:]
-
-
-__all__ = ["Column", "Endplate", "Height", "Plane", "Vertebra", "measure_vertebra"]

@@ -12,8 +12,12 @@ from spinemet.phantom.shape import ARCH_PARTS, VertebraShape
 from spinemet.phantom.solids import Array
 from spinemet.phantom.spec import LesionSpec
 
-LUMP_MM = 15.0
+LUMP_MM = 22.0
 """Wavelength of the lytic and blastic lumps of a mixed lesion."""
+
+MIXED_LYTIC_SHARE = 0.62
+"""Lytic share of a mixed lesion. A little more than half: blurred edges between lumps look blastic, being far above
+marrow until nearly all sclerosis is gone, so that half and half would be measured as mostly blastic."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ def make_lesion(spec: LesionSpec, number: int, shape: VertebraShape, seed: int) 
     if spec.kind == "mixed":
         inside = points.inside(lesion)
         field = lesion.lumps(points.x[inside], points.y[inside], points.z[inside])
-        lesion = replace(lesion, lump_cut=float(np.median(field)))
+        lesion = replace(lesion, lump_cut=float(np.quantile(field, MIXED_LYTIC_SHARE)))
     return lesion
 
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from spinemet.errors import BadInput
 from spinemet.image import Grid, Image
-from spinemet.phantom.lesion import LUMP_MM, Waves
+from spinemet.phantom.lesion import LUMP_MM, MIXED_LYTIC_SHARE, Waves
 from spinemet.phantom.solids import Array, occupancy
 from spinemet.phantom.spec import KINDS
 
@@ -34,7 +34,7 @@ def plant(
     """A CT with a lesion planted into its bone, and the lesion's mask; the input stays as it is.
 
     The lesion is a mildly irregular ellipsoid within `bone`. Lytic tissue has the HU of soft tissue with the CT's own
-    noise; sclerosis adds 400 to 800 HU; a mixed lesion has both in lumps, half and half. Its edge toward the marrow
+    noise; sclerosis adds 400 to 800 HU; a mixed lesion has both in lumps, 62 % of it lytic. Its edge toward the marrow
     is as soft as the CT; voxels outside the bone never change.
 
     :param ct: HU, any grid and number type; the result has the same.
@@ -127,7 +127,7 @@ def _tumor(
     if kind == "blastic":
         return np.asarray(blastic)
     lumps = Waves.make(rng, LUMP_MM)(*local)
-    weight = np.clip((lumps - np.median(lumps[lesion])) / 0.4 + 0.5, 0.0, 1.0)
+    weight = np.clip((lumps - np.quantile(lumps[lesion], MIXED_LYTIC_SHARE)) / 0.4 + 0.5, 0.0, 1.0)
     return np.asarray(lytic + weight * (blastic - lytic))
 
 

@@ -200,7 +200,7 @@ def _draw_level_names(drawing: Drawing, sources: Sources) -> None:
         ends = [drawing.place(frame.to_ras(np.append(middle[:2], side)))[1] for side in box[:, 2]]
         if max(ends) < 0 or min(ends) > drawing.height:
             continue
-        y = max(min(max(y, 12.0), drawing.height - 12.0), lowest + _LABEL_STEP)
+        y = max(min(max(y, 34.0), drawing.height - 34.0), lowest + _LABEL_STEP)
         lowest = y
         if item is not None and item.sins is not None:
             _pill(drawing, x, y, f"{level}  SINS {wording.totals(item.sins)}", GRADE_COLORS[item.sins.category])

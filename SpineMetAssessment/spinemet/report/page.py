@@ -12,12 +12,15 @@ from spinemet.files import written_file
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.progress import Progress, silent
-from spinemet.report import sections
 from spinemet.report.charts import height_chart
 from spinemet.report.drawing import Figure
 from spinemet.report.figures import axial_cut, heights_cut, overview, sagittal_cut
+from spinemet.report.level_section import level_section
+from spinemet.report.limits_section import limits
 from spinemet.report.markup import Markup, join, tag
+from spinemet.report.pieces import figure
 from spinemet.report.sources import Sources
+from spinemet.report.summary_section import answer, header, legend, levels_table, warnings
 from spinemet.report.surfaces import Rendering
 
 REPORT_NAME = "report.html"
@@ -62,24 +65,24 @@ def render(sources: Sources, progress: Progress | None = None) -> str:
         for number, item in enumerate(scored):
             report((number + 1) / steps, f"Report: pictures of {item.level}")
             pictures = (axial_cut(sources, item), sagittal_cut(sources, item), heights_cut(sources, item))
-            levels.append(sections.level_section(item, [picture for picture in pictures if picture is not None]))
+            levels.append(level_section(item, [picture for picture in pictures if picture is not None]))
         report((steps - 1) / steps, "Report: 3D picture")
         surfaces, missing = _surfaces(rendering)
     body = join(
-        sections.header(assessment),
+        header(assessment),
         tag(
             "main",
-            sections.warnings(assessment),
-            sections.answer(assessment),
+            warnings(assessment),
+            answer(assessment),
             tag(
                 "section",
                 tag("h2", "Overview"),
-                tag("div", tag("div", sections.figure(overall), sections.legend()), sections.levels_table(assessment),
+                tag("div", tag("div", figure(overall), legend()), levels_table(assessment),
                     class_="overview", style=f"--picture:{max(260, round(overall.width))}px"),
             ),
             _spine(surfaces, missing, height_chart(assessment)),
             *levels,
-            sections.limits(assessment, sources.window.title, missing),
+            limits(assessment, sources.window.title, missing),
         ),
         tag("footer", f"SpineMet. {RESEARCH_USE} Written {_now()}."),
     )  # fmt: skip
@@ -96,9 +99,9 @@ def _surfaces(rendering: Rendering) -> tuple[list[Figure], list[str]]:
 
 def _spine(surfaces: list[Figure], missing: list[str], chart: Figure | None) -> Markup | None:
     parts = [
-        tag("div", *(sections.figure(picture) for picture in surfaces), class_="figures") if surfaces else None,
+        tag("div", *(figure(picture) for picture in surfaces), class_="figures") if surfaces else None,
         *(tag("p", words, class_="note") for words in missing),
-        sections.figure(chart, "chart") if chart else None,
+        figure(chart, "chart") if chart else None,
     ]
     return tag("section", tag("h2", "The spine as a whole"), *parts, class_="spine")
 

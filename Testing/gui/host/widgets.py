@@ -89,6 +89,9 @@ class ctkComboBox(QtWidgets.QComboBox):
 class ctkPathLineEdit(QtWidgets.QWidget):
     """A path that can be typed, or chosen with the button."""
 
+    Dirs, Files = 1, 2
+    _ENUMERATORS = ("Dirs", "Files")
+
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         row = QtWidgets.QHBoxLayout(self)

@@ -75,7 +75,7 @@ def assess(
         levels=tuple(results[level] for level in sorted(results)),
         inputs=input_fingerprints(image, vertebrae, lesions, answers),
         answers=answers,
-        warnings=(*vertebrae.notes, *spine.notes, *involvement.notes, *_image_warnings(ref)),
+        warnings=(*spine.notes, *involvement.notes, *_image_warnings(ref)),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 
@@ -223,7 +223,7 @@ def _numbering(vertebrae: LabelMap, spine: Spine, answers: Answers) -> Numbering
     variants = tuple(
         f"{level} is a transitional level; confirm the numbering" for level in spine.vertebrae if level.is_variant
     )
-    return Numbering(f"names from the outlines ({basis})", answers.levels_confirmed, variants)
+    return Numbering(basis, answers.levels_confirmed, (*variants, *vertebrae.notes))
 
 
 def _image_warnings(ref: ImageRef) -> tuple[str, ...]:

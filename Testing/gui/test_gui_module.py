@@ -285,6 +285,7 @@ def test_an_edit_is_noticed_by_itself_once_the_outlines_rest(assessed: SimpleNam
     assert "Outdated" not in assessed.ui.hintLabel.text  # nothing is done while someone may still paint
     until = time.monotonic() + 5
     while "Outdated" not in assessed.ui.hintLabel.text and time.monotonic() < until:
+        time.sleep(0.02)
         assessed.application.settle()
     assert "Outdated" in assessed.ui.hintLabel.text
     assert assessed.ui.lesionList.count == 0

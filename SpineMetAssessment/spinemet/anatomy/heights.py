@@ -44,7 +44,13 @@ FLAT_PLATE_95 = 0.78
 """Half-width, in voxels, that holds 95 % of the errors of a distance between two surfaces parallel to the voxel
 layers: each is known to ± half a voxel, and their sum is triangular (1 − √0.05)."""
 PLACE_MM = 1.0
-"""How well the place of a column along depth and width is known (95 %) [D]; it counts where plates are not parallel."""
+"""How well the place of a column along depth and width is known (95 %) [D]; it counts where plates are
+not parallel."""
+SLICE_MM = 1.5
+WITHIN_MM = 0.5
+MAX_SHIFT = 0.25
+"""A place stays this far inside the plates' columns (within a slice of ± `SLICE_MM`), shifted by at most this share
+of the depth [D]."""
 STEP_SHARE = 0.4
 """Steps between voxel layers explain a local deviation from a smooth plate up to this share of a layer [D]."""
 SURFACE_MM = 0.15
@@ -83,12 +89,9 @@ def _height(
     shape: BodyShape, frame: VertebraFrame, voxel_mm: NDArray[np.float64], plane: Plane, column: Column
 ) -> Height:
     name = f"{column.value} height" if plane is Plane.MIDDLE else f"{column.value} height, {plane.value}"
-    place = np.array(
-        [
-            (shape.left + shape.right) / 2 + SIDES[plane] * shape.width,
-            shape.posterior + DEPTHS[column] * shape.depth,
-        ]
-    )
+    place, shift = _place(shape, plane, column)
+    if shift > MAX_SHIFT * shape.depth:
+        return Height(unknown(name, "mm", "the body does not reach this place", METHOD))
     reach = max(NEIGHBORHOOD_MM, float(voxel_mm[:2].max()))
     near = np.sum((shape.columns - place) ** 2, axis=1) <= (2 * reach) ** 2
     if np.count_nonzero(near) < 6:
@@ -107,9 +110,22 @@ def _height(
         "mm",
         METHOD,
         position=_point((superior + inferior) / 2),
-        uncertainty=_uncertainty(reach, voxel_mm, top_slope, bottom_slope),
+        uncertainty=_uncertainty(reach, voxel_mm, top_slope, bottom_slope, shift),
     )
     return Height(measurement, _point(superior), _point(inferior))
+
+
+def _place(shape: BodyShape, plane: Plane, column: Column) -> tuple[NDArray[np.float64], float]:
+    """Right and anterior coordinate of a height, and how far (mm) it had to be shifted to stay within both plates:
+    an oval body ends sooner beside its middle, and a lip may belong to one plate only."""
+    right = (shape.left + shape.right) / 2 + SIDES[plane] * shape.width
+    anterior = shape.posterior + DEPTHS[column] * shape.depth
+    beside = shape.columns[np.abs(shape.columns[:, 0] - right) <= SLICE_MM, 1]
+    if beside.size == 0:
+        return np.array([right, anterior]), np.inf
+    back, front = beside.min() + WITHIN_MM, beside.max() - WITHIN_MM
+    kept = float(np.clip(anterior, back, max(front, back)))
+    return np.array([right, kept]), abs(kept - anterior)
 
 
 def _surface_at(
@@ -162,7 +178,11 @@ def _robust_fit(
 
 
 def _uncertainty(
-    reach: float, voxel_mm: NDArray[np.float64], top_slope: NDArray[np.float64], bottom_slope: NDArray[np.float64]
+    reach: float,
+    voxel_mm: NDArray[np.float64],
+    top_slope: NDArray[np.float64],
+    bottom_slope: NDArray[np.float64],
+    shift: float,
 ) -> float:
     """95 % half-width of a height from the voxel size, and from the place where plates are not parallel.
 
@@ -172,7 +192,9 @@ def _uncertainty(
     layer = float(voxel_mm[2])
     crossed = min(2 * reach * float(np.linalg.norm(slope)) / layer for slope in (top_slope, bottom_slope))
     rounding = FLAT_PLATE_95 * layer / max(1.0, 1.0 + 2.0 * (crossed - 0.5))
-    place = float(np.linalg.norm(top_slope - bottom_slope)) * float(np.hypot(PLACE_MM, 0.5 * voxel_mm[1]))
+    place = float(np.linalg.norm(top_slope - bottom_slope)) * float(
+        np.linalg.norm([PLACE_MM, 0.5 * voxel_mm[1], shift])
+    )
     return float(np.sqrt(rounding**2 + place**2 + SURFACE_MM**2))
 
 

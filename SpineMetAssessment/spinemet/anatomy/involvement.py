@@ -21,7 +21,7 @@ MIN_OVERLAP_ML = 0.05
 MIN_OVERLAP_SHARE = 0.01
 """… nor with less than this share of its own volume: a large tumor that brushes past [D]."""
 LEFT_OUT_MM = 2.0
-"""A lesion that overlaps no vertebra is given to one whose outline comes this close: networks leave lytic bone out [D]."""
+"""A lesion in no vertebra is given to one whose outline comes this close: networks leave lytic bone out [D]."""
 LEFT_OUT_SHARE = 0.25
 """Share of such a lesion that must lie that close [D]."""
 

@@ -52,7 +52,7 @@ class LesionMeasures:
     :param lytic_fraction: share of the judged voxels, %; `blastic_fraction` likewise.
     :param lytic_share: share of lytic voxels among the abnormal ones, %: what SINS' bone lesion takes.
     :param arch_volumes: lesion in the left and right half of the arch, mL.
-    :param arch_involved: False where a side's arch is free of lesion; None where a posterolateral part may be involved.
+    :param arch_involved: False where a side's arch is free of lesion; None where one of its parts may be involved.
     :param position: center of the lesion in the vertebra, RAS.
     """
 
@@ -91,7 +91,7 @@ def measure_lesion(ct: Image | None, vertebra: Vertebra, lesion: Image, referenc
     total = int(np.count_nonzero(inside))
     position = _center(lesion, inside if total else lesion.array, vertebra)
     beside = int(np.count_nonzero(lesion.array)) - total
-    limits = ()
+    limits: tuple[str, ...] = ()
     if beside * voxel_ml > 0.05 and beside > 0.1 * total:
         limits = (f"{beside * voxel_ml:.1f} mL of the lesion lie near the vertebra but outside its outline",)
     volume = Measurement(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
@@ -39,18 +40,26 @@ def sample_box(mask: Image, frame: VertebraFrame, lower: ArrayLike, upper: Array
     low = np.asarray(lower, dtype=float)
     pitch = np.broadcast_to(np.asarray(step, dtype=float), (3,))
     count = np.maximum(2, np.floor((np.asarray(upper, dtype=float) - low) / pitch).astype(int) + 1)
-    to_ijk = mask.grid.ras_to_ijk[:3, :3] @ frame.axes.T
-    start = mask.to_index(frame.to_ras(low))
-    values = ndimage.affine_transform(
-        mask.array.view(np.uint8),
-        (to_ijk * pitch)[::-1],
-        start[::-1],
-        tuple(int(n) for n in count),
-        output=np.float32,
-        order=1,
-        mode="constant",
-        cval=0.0,
+    # Everything happens between indices, so that sheared grids need no special case. The output's fastest axis is
+    # superior: columns, which are looked at most, lie together in memory.
+    to_ijk = (mask.grid.ras_to_ijk[:3, :3] @ frame.axes.T) * pitch
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(to_ijk[:, ::-1].ravel().tolist())
+    transform.SetTranslation(mask.to_index(frame.to_ras(low)).tolist())
+    image = sitk.GetImageFromArray(mask.array.view(np.uint8))
+    size = [int(n) for n in count[::-1]]
+    sampled = sitk.Resample(
+        image,
+        size,
+        transform,
+        sitk.sitkLinear,
+        (0.0,) * 3,
+        (1.0,) * 3,
+        np.eye(3).ravel().tolist(),
+        0.0,
+        sitk.sitkFloat32,
     )
+    values = sitk.GetArrayFromImage(sampled)
     return LocalSamples(values, low, pitch)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def order_notes(labels: LabelMap, line: SpineLine) -> tuple[str, ...]:
     if doubled:
         notes.append(f"more than one outline is named {_list(doubled)}; the last one was measured")
     levels = list(labels.levels)
-    for upper, lower in zip(levels, levels[1:], strict=False):
+    for upper, lower in pairwise(levels):
         missing = []
         between = adjacent(upper, 1, set(levels))
         while between is not None and between < lower:

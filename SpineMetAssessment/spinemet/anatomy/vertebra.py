@@ -56,8 +56,8 @@ class Vertebra:
     :param mask: outlined voxels on their crop; only the largest piece, enclosed holes filled.
     :param frame: its own frame; from the spine's course alone where no body was found.
     :param body: the voxels of the body on the same crop, None where body and arch were not parted.
-    :param wall: the posterior wall that parts body and arch: its anterior coordinate (mm) in the frame at height 0, and
-        how far it moves forward per mm upward.
+    :param wall: the posterior wall that parts body and arch: its anterior coordinate (mm) in the frame at height 0,
+        and how far it moves forward per mm upward.
     :param cut: image edges that the outline touches.
     :param reason: why the body was not measured; empty when it was.
     :param notes: sentences for the reader.

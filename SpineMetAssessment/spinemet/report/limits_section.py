@@ -89,12 +89,14 @@ def method(assessment: Assessment, window: str) -> Markup:
     for measurement in measured:
         if measurement.known:
             methods.setdefault(measurement.method, {})[measurement.name] = None
+    numbering = assessment.numbering
+    state = "confirmed" if numbering.confirmed else "unconfirmed"
     facts = [
         ("Software", f"SpineMet {__version__}"),
         ("Made", assessment.created or "time not recorded"),
         (
             "Levels",
-            f"{assessment.numbering.basis}; {'confirmed' if assessment.numbering.confirmed else 'unconfirmed'}",
+            " ".join([f"{numbering.basis}; {state}.", *numbering.notes]),
         ),
         (
             "Pictures",

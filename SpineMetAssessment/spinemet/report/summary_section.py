@@ -11,6 +11,7 @@ from spinemet.report.pieces import (
     grade_badge,
     grade_color,
     reference_of,
+    sentence,
     swatch,
     value_text,
 )
@@ -49,7 +50,7 @@ def warnings(assessment: Assessment) -> Markup:
                 "Confirm the numbering before using this report.", class_="warning",
             )
         )  # fmt: skip
-    parts += [tag("p", tag("strong", "Warning. "), words, class_="warning") for words in assessment.warnings]
+    parts += [tag("p", tag("strong", "Warning. "), sentence(words), class_="warning") for words in assessment.warnings]
     return join(*parts)
 
 

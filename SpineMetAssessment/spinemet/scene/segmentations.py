@@ -151,7 +151,7 @@ def labelmap_from_segmentation(
         np.copyto(target, incoming, where=(incoming > 0) & (target == 0))
     labelmap = Image(array, image.ijk_to_ras, frame=image.frame, name=node.GetName() or "segmentation")
     identities = {values[segment_id]: outline for segment_id, outline in outlines.items()}
-    return LabelMap(labelmap, identities, numbering="segmentation node", notes=tuple(notes))
+    return LabelMap(labelmap, identities, numbering="names of the segments", notes=tuple(notes))
 
 
 def _sacrum_below_s1(outlines: dict[str, Outline]) -> dict[str, Outline]:

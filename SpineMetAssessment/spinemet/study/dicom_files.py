@@ -2,66 +2,93 @@
 
 from __future__ import annotations
 
-import struct
-import warnings
+import re
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from spinemet.progress import Progress, silent
+from spinemet.study.elements import Header, Parsed, looks_like_dicom, read_elements
+from spinemet.study.sources import Source, source_of
 
-HEADER_TAGS = [
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
-    "ImageType", "SpecificCharacterSet", "PatientID", "PatientName", "PatientSex", "PatientBirthDate", "StudyDate",
-    "SeriesDate", "AcquisitionDate", "SeriesDescription", "ProtocolName", "SeriesNumber", "PatientPosition", "KVP",
-    "ContrastBolusAgent", "ScanningSequence", "RepetitionTime", "EchoTime", "InversionTime", "SliceThickness",
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames",
-    "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "RescaleSlope", "RescaleIntercept", "Units",
-]  # fmt: skip
-_IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
-_UNDEFINED_LENGTH = 0xFFFFFFFF
+if TYPE_CHECKING:
+    from spinemet.study.header_cache import HeaderCache
+
+DIRECTORY = "1.2.840.10008.1.3.10"
+"""SOP class of a DICOMDIR, which names files but is no object itself."""
+READERS = 4
+"""Threads that read headers. Threads, not processes: in 3D Slicer a new process would be a new Slicer."""
+_BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class DicomFile:
     """One DICOM file without its pixels.
 
-    :param header: pydicom dataset with the elements named in HEADER_TAGS.
-    :param pixel_start: offset in bytes of plain little-endian pixels; None when they are coded otherwise.
-    :param pixel_bytes: bytes of plain pixels that the file really holds.
-    :param has_pixels: whether there is a pixel element at all.
+    :param source: where its bytes come from.
+    :param parsed: header and place of the pixels, see `elements`.
     """
 
-    path: Path
-    header: Any
-    pixel_start: int | None
-    pixel_bytes: int
-    has_pixels: bool
-
-    def text(self, keyword: str) -> str:
-        """A header element as text without padding; "" when it is absent or empty."""
-        value = self.header.get(keyword)
-        return "" if value is None else str(value).strip()
+    source: Source
+    parsed: Parsed
 
     @property
+    def path(self) -> Path:
+        """Where the file is; for a member of an archive the archive's path with the member's name behind it."""
+        return self.source.path
+
+    @property
+    def header(self) -> Header:
+        """The elements named in `dictionary`: `header.get(keyword)`, `keyword in header`, `header.Rows`."""
+        return self.parsed.header
+
+    def dataset(self, *, pixels: bool = False) -> Any:
+        """The whole file as a pydicom dataset. :raises OSError: the file cannot be read."""
+        import warnings
+
+        import pydicom
+
+        with self.source.open() as stream, warnings.catch_warnings():
+            # Odd values are judged here, in sentences; pydicom's warnings would print them beside.
+            warnings.simplefilter("ignore")
+            return pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True)
+
+    def text(self, keyword: str) -> str:
+        """A header element as text without padding, several values parted by a backslash; "" when absent or empty."""
+        value = self.header.get(keyword)
+        if isinstance(value, list):
+            return "\\".join(str(item) for item in value)
+        return "" if value is None else str(value).strip()
+
+    def values(self, keyword: str) -> list[str]:
+        """The values of an element as upper-case texts; none when it is absent or empty."""
+        return [item.strip().upper() for item in self.text(keyword).split("\\") if item.strip()]
+
+    @cached_property
     def sop_class(self) -> str:
         """What kind of object this is. De-identified files may say so in the file's meta header only."""
-        return self.text("SOPClassUID") or _meta_text(self.header, "MediaStorageSOPClassUID")
+        return self.text("SOPClassUID") or str(self.parsed.meta.get("MediaStorageSOPClassUID") or "")
 
     @property
     def sop_instance(self) -> str:
         """Identity of this object; the path when the file has none."""
-        return self.text("SOPInstanceUID") or _meta_text(self.header, "MediaStorageSOPInstanceUID") or str(self.path)
+        known = self.text("SOPInstanceUID") or self.parsed.meta.get("MediaStorageSOPInstanceUID")
+        return str(known or self.path)
 
     @property
     def syntax(self) -> str:
         """Transfer syntax UID; "" when the file has no meta header."""
-        return _meta_text(self.header, "TransferSyntaxUID")
+        return self.parsed.syntax
 
     @property
+    def has_pixels(self) -> bool:
+        return self.parsed.has_pixels
+
+    @cached_property
     def series_key(self) -> str:
         """The series UID; without one (removed by some de-identification) what else tells a folder's series apart."""
         uid = self.text("SeriesInstanceUID")
@@ -72,74 +99,90 @@ class DicomFile:
         return "-".join(filter(None, [*traits, f"{folder:08x}"]))
 
 
-def _meta_text(header: Any, keyword: str) -> str:
-    meta = getattr(header, "file_meta", None)
-    return str(meta.get(keyword, "") or "").strip() if meta is not None else ""
-
-
 def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM does: "DICM" after 128 bytes, or a plausible first element without it."""
+    """Whether a file starts as DICOM does."""
     with path.open("rb") as stream:
-        start = stream.read(132)
-    if start[128:132] == b"DICM":
-        return True
-    # Without a preamble, data sets begin with group 0002 or 0008, little endian, and a small element number.
-    return len(start) == 132 and start[:2] in (b"\x02\x00", b"\x08\x00") and start[3:4] == b"\x00"
+        return looks_like_dicom(stream.read(132))
 
 
-def read_headers(paths: Sequence[Path], progress: Progress | None = None) -> tuple[list[DicomFile], list[Path]]:
-    """Headers of DICOM files, and the files that cannot be read as DICOM."""
+def read_headers(
+    sources: Sequence[Source | Path],
+    progress: Progress | None = None,
+    cache: HeaderCache | None = None,
+) -> tuple[list[DicomFile], list[Path], int]:
+    """Headers of the DICOM files among `sources`, in their order.
+
+    :returns: the files; the paths of DICOM files too damaged to say what they are; the number of other files.
+    """
     report = progress or silent
-    files, damaged = [], []
-    for index, path in enumerate(paths):
-        if index % 50 == 0:
-            report(index / len(paths), f"reading headers, {index} of {len(paths)}")
-        file = read_header(path)
-        if file is None:
-            damaged.append(path)
+    todo = [item if isinstance(item, Source) else source_of(item) for item in sources]
+    batches = [todo[start : start + _BATCH] for start in range(0, len(todo), _BATCH)]
+    files: list[DicomFile] = []
+    damaged: list[Path] = []
+    others = 0
+    report(0.0, f"reading headers of {len(todo)} files")
+    with ThreadPoolExecutor(READERS) as pool:
+        pending = [pool.submit(_read_batch, batch, cache) for batch in batches]
+        try:
+            for number, future in enumerate(pending):
+                for source, file in zip(batches[number], future.result(), strict=True):
+                    if isinstance(file, DicomFile):
+                        files.append(file)
+                    elif file:
+                        damaged.append(source.path)
+                    else:
+                        others += 1
+                report((number + 1) / len(batches), f"reading headers of {len(todo)} files")
+        finally:
+            for future in pending:
+                future.cancel()
+    if cache is not None:
+        cache.flush()
+    return files, damaged, others
+
+
+def _read_batch(sources: Sequence[Source], cache: HeaderCache | None) -> list[DicomFile | bool]:
+    """For each source its file, True when it is damaged DICOM, False when it is none."""
+    known = cache.find(sources) if cache is not None else {}
+    result: list[DicomFile | bool] = []
+    for source in sources:
+        if source in known:
+            parsed = known[source]
         else:
-            files.append(file)
-    return files, damaged
+            try:
+                with source.open() as stream:
+                    parsed = read_elements(stream)
+            except OSError:
+                result.append(True)
+                continue
+            if cache is not None:
+                cache.add(source, parsed)
+        if parsed is None:
+            result.append(False)
+            continue
+        file = DicomFile(source, parsed)
+        result.append(file if file.sop_class else True)
+    return result
 
 
 def read_header(path: Path) -> DicomFile | None:
-    """Header of one file; None when it is no DICOM object or too damaged to say what it is."""
-    import pydicom
+    """Header of one file; None when it is no DICOM object or too damaged to say what it is.
 
-    try:
-        with path.open("rb") as stream, warnings.catch_warnings():
-            # Odd values are judged here, in sentences; pydicom's warnings would print them beside.
-            warnings.simplefilter("ignore")
-            header = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
-            if not (header.get("SOPClassUID") or _meta_text(header, "MediaStorageSOPClassUID")):
-                return None
-            # Values are parsed on first use; a damaged one must show itself here, not later.
-            for element in header:
-                str(element.value)
-            start, length, present = _find_pixels(stream, header)
-    except OSError:
-        raise
-    except Exception:  # pydicom raises many kinds of errors on damaged files
-        return None
-    return DicomFile(path, header, start, length, present)
+    :raises OSError: the file cannot be read.
+    """
+    source = source_of(path)
+    with source.open() as stream:
+        parsed = read_elements(stream)
+    file = DicomFile(source, parsed) if parsed is not None else None
+    return file if file is not None and file.sop_class else None
 
 
-def _find_pixels(stream: BinaryIO, header: Any) -> tuple[int | None, int, bool]:
-    """Start and real length of plain pixels, and whether a pixel element follows."""
-    syntax = _meta_text(header, "TransferSyntaxUID")
-    implicit, little = header.original_encoding
-    if not little or syntax not in (_IMPLICIT, _EXPLICIT, ""):
-        # Deflated and big-endian files cannot be followed here; GDCM decodes them.
-        return None, 0, True
-    here = stream.tell()
-    start = stream.read(12)
-    if len(start) < 12 or start[:2] != b"\xe0\x7f" or start[2:4] not in (b"\x10\x00", b"\x08\x00", b"\x09\x00"):
-        return None, 0, False
-    if start[2:4] != b"\x10\x00":
-        return None, 0, True
-    length = struct.unpack("<I", start[4:8] if implicit else start[8:12])[0]
-    first = here + (8 if implicit else 12)
-    size = stream.seek(0, 2)
-    if length == _UNDEFINED_LENGTH:
-        return None, 0, True
-    return first, max(0, min(length, size - first)), True
+def plain_words(text: str) -> str:
+    """Text without case, padding and the name's separators, so that spellings of one name are one."""
+    return re.sub(r"[\s^]+", " ", text).strip().casefold()
+
+
+def iso_date(text: str) -> str:
+    """DICOM date (YYYYMMDD, or a date and time) as an ISO date; "" when it is none."""
+    match = re.fullmatch(r"(\d{4})\.?(\d{2})\.?(\d{2})(\d{2}.*)?", text.strip())
+    return "-".join(match.groups()[:3]) if match else ""

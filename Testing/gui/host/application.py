@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import importlib.machinery
 import importlib.util
 import os
@@ -228,7 +230,16 @@ def open_application() -> Iterator[Application]:
                 QtWidgets.QApplication.processEvents()
 
 
+@functools.cache
+def _pin_none() -> None:
+    # PySide6 6.12 gives back a reference to None that it never took, at every call without a result. From Python 3.12
+    # on None is immortal; before, a long session would free it and abort.
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
+
 def _qt_application() -> Any:
+    _pin_none()
     existing = QtWidgets.QApplication.instance()
     if existing is not None:
         return existing

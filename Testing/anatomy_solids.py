@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from spinemet.case import Outline, Structure
 from spinemet.image import Grid, Image
+from spinemet.labelmap import LabelMap
+from spinemet.levels import Level
 
 
 @dataclass(frozen=True)
@@ -128,3 +131,27 @@ def voxelize(
     k, j, i = np.indices(grid.shape)
     local = (grid.to_world(np.stack([i, j, k], axis=-1)) - np.asarray(center)) @ turn
     return Image(solid.inside(local), grid.ijk_to_ras, name="solid")
+
+
+def stack(solids: dict[Level, Solid], *, spacing: ArrayLike = 1.0, disc: float = 9.0) -> LabelMap:
+    """Label map of solids piled up with discs of equal height, the first level on top, all upright."""
+    steps = np.broadcast_to(np.asarray(spacing, dtype=float), (3,))
+    reach = np.max([solid.reach for solid in solids.values()], axis=0)
+    total = sum(solid.height + disc for solid in solids.values())
+    shape = np.ceil(np.array([2 * reach[0] + 8, 2 * reach[1] + 8, total + 60]) / steps).astype(int)
+    matrix = np.diag([*steps, 1.0])
+    matrix[:3, 3] = (-reach[0] - 4, -reach[1] - 4, -total - 30)
+    grid = Grid((int(shape[2]), int(shape[1]), int(shape[0])), matrix)
+    array = np.zeros(grid.shape, np.uint8)
+    height = 0.0
+    outlines = {}
+    for value, (level, solid) in enumerate(solids.items(), start=1):
+        height -= solid.height / 2
+        box = solid.reach * np.array([[-1.0], [1.0]]) + (0.0, 0.0, height)
+        region = grid.region_around(box)
+        k, j, i = np.indices(array[region].shape)
+        points = grid.crop(region).to_world(np.stack([i, j, k], axis=-1)) - (0.0, 0.0, height)
+        array[region][solid.inside(points) & (array[region] == 0)] = value
+        outlines[value] = Outline(Structure.VERTEBRA, level)
+        height -= solid.height / 2 + disc
+    return LabelMap(Image(array, matrix, name="solids"), outlines)

@@ -41,6 +41,12 @@ class Trial:
                 errors[level, column] = measured.value - height
         return errors
 
+    def height_uncertainty(self, level: Level, column: str) -> float:
+        """The ± in mm that the result states for a height."""
+        measured = self.result[level].measurement(f"{column} height")
+        assert measured is not None and measured.uncertainty is not None
+        return measured.uncertainty
+
     def share_errors(self) -> dict[Level, float]:
         """Measured minus true share of the body, in percentage points, of every planted level."""
         errors = {}

@@ -63,7 +63,7 @@ def assess(
     involvement = anatomy.involved_levels(spine, lesions) if lesions is not None else anatomy.Involvement({}, ())
     study = _Study(image, ref, spine, lesions, involvement, answers, store)
     results = {level: study.level(level) for level in spine.vertebrae}
-    imaged = anatomy.unoutlined_levels(spine.line.centers, image.grid)
+    imaged = anatomy.unoutlined_levels(spine.line, image.grid)
     results.update({level: _without_outline(level, inside) for level, inside in imaged.items()})
     report(1.0, "assessed")
     return Assessment(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from spinemet.anatomy.spine_line import SpineLine, spine_line
+from spinemet.anatomy.spine_line import SpineLine, ends_cut, spine_line
 from spinemet.anatomy.vertebra import Vertebra, measure_vertebra
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level, adjacent
@@ -76,6 +76,8 @@ def order_notes(labels: LabelMap, line: SpineLine) -> tuple[str, ...]:
 
 def _disorder(levels: list[Level], line: SpineLine) -> list[str]:
     """A level out of order lies farther from both neighbors by name than these are from each other."""
+    # The center of what is left of a cut vertebra is not the vertebra's own.
+    levels = [level for level in levels if not ends_cut(line.hints[level].cut)]
     centers = np.array([line.centers[level] for level in levels])
     notes = []
     for n in range(1, len(levels) - 1):

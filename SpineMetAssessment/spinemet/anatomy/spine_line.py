@@ -23,6 +23,8 @@ from spinemet.levels import Level
 COARSE_MM = 2.0
 HINT_DECIMALS = 2
 """Unit vectors are rounded to this many decimals: about half a degree."""
+ACROSS = 0.7
+"""Cosine to the patient's own axes below which the course and the front of cut vertebrae are not believed [D]."""
 TURNED = 0.7
 """Cosine below which a vertebra's own front is not believed against its neighbors' [D]."""
 
@@ -65,7 +67,7 @@ def spine_line(labels: LabelMap) -> SpineLine:
     for n, level in enumerate(levels):
         center, front = _body_and_front(masks[level], points[level], upward[n])
         centers[n] = center
-        if front is not None:
+        if front is not None and (sure[n] or front[1] > ACROSS):
             fronts[n] = front
     upward = _tangents(centers, sure)
     fronts = _agree(fronts, upward)
@@ -125,13 +127,18 @@ def _body_and_front(
 def _tangents(centers: NDArray[np.float64], sure: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Unit tangents toward the head of a curve given from head to tail, by the points that are `sure`.
 
-    The others take the tangent of the nearest sure point. A single point has (0, 0, 1).
+    The others take the tangent of the nearest sure point. With fewer than two sure points the others are used, too,
+    unless they would make a spine that lies across the patient: then, and with a single point, it is (0, 0, 1).
     """
-    used = np.flatnonzero(sure) if sure.sum() >= 2 else np.arange(len(centers))
+    along_patient = np.tile([0.0, 0.0, 1.0], (len(centers), 1))
+    believed = sure.sum() >= 2
+    used = np.flatnonzero(sure) if believed else np.arange(len(centers))
     if len(used) == 1:
-        return np.array([[0.0, 0.0, 1.0]])
+        return along_patient
     upward = -np.gradient(centers[used], axis=0)
     upward /= np.maximum(np.linalg.norm(upward, axis=1, keepdims=True), 1e-9)
+    if not believed and float(upward.mean(axis=0)[2]) < ACROSS:
+        return along_patient
     nearest = np.abs(np.arange(len(centers))[:, None] - used).argmin(axis=1)
     return np.asarray(upward[nearest])
 

@@ -117,7 +117,7 @@ def measure_vertebra(mask: Image, level: Level, *, hint: LevelHint) -> Vertebra:
         frame, view = _coarse_frame(solid, hint)
         if level is Level.C1 or level.region is Region.SACRAL:
             raise NotMeasurable(excuse)
-        frame, shape, view = _own_frame(solid, frame, view, hint)
+        frame, shape, view = _own_frame(solid, level, frame, view, hint)
         _require_plausible(shape)
     except NotMeasurable as error:
         reason = _cut_reason(hint) if ends_cut(hint.cut) else excuse or _sentence(error)
@@ -192,9 +192,12 @@ def _look(
 
 
 def _own_frame(
-    mask: Image, frame: VertebraFrame, view: AxialView, hint: LevelHint
+    mask: Image, level: Level, frame: VertebraFrame, view: AxialView, hint: LevelHint
 ) -> tuple[VertebraFrame, BodyShape, AxialView]:
     """Iterate: endplates give the superior axis, canal and body the anterior one, the walls the origin."""
+    if level is Level.C2:
+        # The dens leaves no superior plate to take an axis from: the spine's course gives it.
+        return frame, find_body(mask, frame, view.radius, FINE_STEP), view
     points = voxel_centers(mask)
     for step in (COARSE_STEP, COARSE_STEP, FINE_STEP):
         shape = find_body(mask, frame, view.radius, step)

@@ -106,11 +106,15 @@ class LesionShape:
         return np.maximum(result, -x if ball.part.endswith("right") else x)
 
 
-def part_names(body: Array, arch: Mapping[str, Array], x: Array) -> Array:
-    """Index of the part at points in the bone: 0 body, then ARCH_PARTS, +5 for the right side of a paired part."""
+def part_names(shape: VertebraShape, body: Array, arch: Mapping[str, Array], x: Array, y: Array) -> Array:
+    """Index of the part at points in the bone: 0 body, then ARCH_PARTS, +5 for the right side of a paired part.
+
+    Body and arch are parted at the posterior wall: the roots of the pedicles in front of it belong to the body.
+    """
+    in_front = (y > shape.posterior_wall) & (np.abs(x) < shape.half[0])
     nearest = np.argmin(np.stack([arch[part] for part in ARCH_PARTS]), axis=0)
     index = nearest + 1 + np.where((x > 0) & (nearest < 4), 5, 0)
-    return np.where(body < 0, 0, index).astype(np.int8)
+    return np.where((body < 0) | in_front, 0, index).astype(np.int8)
 
 
 PART_INDEX = {"body": 0, "spinous": 5} | {
@@ -150,7 +154,7 @@ def sample_bone(shape: VertebraShape, step: float) -> Samples:
     inside = shape.join(body, arch, x, y, z) < 0
     arch = {name: distance[inside] for name, distance in arch.items()}
     x, y, z, body = x[inside], y[inside], z[inside], body[inside]
-    return Samples(x, y, z, body, arch, part_names(body, arch, x), step**3)
+    return Samples(x, y, z, body, arch, part_names(shape, body, arch, x, y), step**3)
 
 
 def make_lesion(spec: LesionSpec, number: int, shape: VertebraShape, seed: int) -> LesionShape:

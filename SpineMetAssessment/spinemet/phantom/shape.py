@@ -107,7 +107,8 @@ class VertebraShape:
     def body(self, x: Array, y: Array, z: Array) -> Array:
         """The vertebral body: an oval with a waist and a hollow back, between the endplates."""
         superior, inferior = self.plates(x, y)
-        u = z / (self.mean_height / 2)
+        # The waist follows the plates, so that a collapsed body still reaches its full depth at its rims.
+        u = (2 * z - superior - inferior) / np.maximum(superior - inferior, 1.0)
         waist = np.clip(1 - u * u, 0.0, 1.0) * np.float32(0.08)
         if self.is_sacrum:
             waist = np.clip(0.5 - 0.5 * u, 0.0, 1.2) * np.float32(0.3)

@@ -34,6 +34,8 @@ MIN_ABNORMAL = 0.1
 """Share of the judged voxels that must be lytic or blastic for their ratio to mean something [D]."""
 CUT_ERROR_SD = 0.5
 """How far the cuts are moved, in SD of the reference, for the ± of the lytic share [D]."""
+SMALLEST_ERROR = 1.0
+"""Smallest half-width given for the lytic share, points [D]: the outline's own voxels are not surer than that."""
 ARCH_CLEAR_ML = 0.1
 """Lesion in one side of the arch up to this is none [D]: a posterolateral part counts as involved from 15 % of its
 volume, and the smallest, a thoracic pedicle, has about 0.7 mL."""
@@ -202,8 +204,8 @@ def _kind(
     move = CUT_ERROR_SD * deviation
     shares = [_share(values, low + a, high + b) for a in (-move, move) for b in (-move, move)]
     share = lytic / (lytic + blastic)
-    margin = max(abs(other - share) for other in shares)
-    return thin, dense, Measurement("lytic share", 100 * share, "%", cuts, position, 100 * margin)
+    margin = max(SMALLEST_ERROR, *(100 * abs(other - share) for other in shares))
+    return thin, dense, Measurement("lytic share", 100 * share, "%", cuts, position, margin)
 
 
 def _osteoporotic(
@@ -211,7 +213,7 @@ def _osteoporotic(
 ) -> tuple[Measurement, Measurement, Measurement]:
     """Below soft tissue the lytic cut says nothing; a lesion is still blastic if nearly all of it is dense."""
     reason = (
-        f"the patient's bone is so thin that lytic would mean below {low:.0f} HU, among soft tissue; "
+        f"bone would count as lytic only below {low:.0f} HU here (reference mean - {LYTIC_SD:g} SD), among soft tissue; "
         "look for lost trabeculae or cortex"
     )
     lytic = unknown("lytic fraction", "%", reason, cuts)

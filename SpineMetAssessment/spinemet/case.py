@@ -16,13 +16,40 @@ class Role(str, Enum):
     T1_GD = "T1+Gd"
     T2 = "T2"
     STIR = "STIR"
+    """STIR, or T2 with its fat saturated."""
+    DIXON_IN = "Dixon in phase"
+    DIXON_OPPOSED = "Dixon opposed phase"
+    DIXON_FAT = "Dixon fat"
+    DIXON_WATER = "Dixon water"
+    DWI = "DWI"
+    ADC = "ADC"
     PET = "PET"
+    PET_NAC = "PET without attenuation correction"
     RADIOGRAPH = "radiograph"
+    LOCALIZER = "localizer"
+    SECONDARY = "secondary capture"
+    RTSTRUCT = "RTSTRUCT"
+    RTDOSE = "RTDOSE"
+    RTPLAN = "RTPLAN"
+    SEG = "SEG"
+    SR = "SR"
     UNKNOWN = "unknown"
 
     @property
     def is_mr(self) -> bool:
-        return self in (Role.T1, Role.T1_GD, Role.T2, Role.STIR)
+        return self in _MR_ROLES
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it shows the patient, as against structures, doses, plans, reports and pictures of screens."""
+        return self not in _OBJECT_ROLES
+
+
+_MR_ROLES = frozenset((
+    Role.T1, Role.T1_GD, Role.T2, Role.STIR, Role.DIXON_IN, Role.DIXON_OPPOSED, Role.DIXON_FAT, Role.DIXON_WATER,
+    Role.DWI, Role.ADC,
+))  # fmt: skip
+_OBJECT_ROLES = frozenset((Role.RTSTRUCT, Role.RTDOSE, Role.RTPLAN, Role.SEG, Role.SR, Role.SECONDARY))
 
 
 class Structure(str, Enum):

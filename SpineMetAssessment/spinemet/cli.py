@@ -17,7 +17,7 @@ from typing import Any
 
 from spinemet import __version__
 from spinemet.assessment import RESEARCH_USE, Assessment, LevelAssessment
-from spinemet.errors import SpineMetError
+from spinemet.errors import BadInput, SpineMetError
 from spinemet.progress import Progress, part, silent
 
 DONE, FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 130
@@ -50,6 +50,17 @@ label map (--lesions). Pain and alignment are never measured: enter them in a fi
 
 What was not entered stays unknown, and the totals still possible are shown instead of a total.
 DIR receives assessment.json, report.html and, with the extra spinemet[headless], scene.mrb for 3D Slicer.
+"""
+
+INDEX_HELP = """\
+List patients, their dates and their series with what each is for, its geometry, and the reason for each judgment.
+
+Only headers are read. DIR may hold folders in folders, several patients and dates, zip archives and other files.
+Patients are numbered; --show-identity shows who they are. --cache keeps the headers in your cache folder, so that
+a second run need not read the files again; they name patients, so delete that folder as you would the images.
+
+--copy OUT --deidentify copies all DICOM objects without names, numbers, dates and private elements, by the basic
+profile of DICOM PS3.15 (needs spinemet[dicom]). Text that is burned into pixels is not found: look at the images.
 """
 
 
@@ -86,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"spinemet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_assess(commands)
+    _add_index(commands)
     _add_phantom(commands)
     _add_demo(commands)
     return parser
@@ -107,6 +119,15 @@ def _add_assess(commands: Any) -> None:
         "--previous", metavar="FILE", type=Path, help="an earlier assessment.json whose answers and overrides are kept"
     )
     command.add_argument("--no-scene", action="store_true", help="write no scene for 3D Slicer")
+
+
+def _add_index(commands: Any) -> None:
+    command = _command(commands, "index", "say what a disc or folder holds", INDEX_HELP, _index)
+    command.add_argument("folder", metavar="DIR", type=Path, help="folder, zip archive or file")
+    command.add_argument("--show-identity", action="store_true", help="show names, numbers and paths, too")
+    command.add_argument("--cache", action="store_true", help="keep the headers, which name patients, for next time")
+    command.add_argument("--copy", metavar="OUT", type=Path, help="copy the DICOM objects to this folder")
+    command.add_argument("--deidentify", action="store_true", help="with --copy: take away who the patients are")
 
 
 def _add_phantom(commands: Any) -> None:
@@ -164,6 +185,27 @@ def _assess(options: argparse.Namespace) -> None:
         return
     print(summary(results.assessment))
     _print_results(results.files, results.notes)
+
+
+def _index(options: argparse.Namespace) -> None:
+    from spinemet.samples import cache_folder
+    from spinemet.study.describe import describe
+    from spinemet.study.export import copy_objects
+    from spinemet.study.index import index
+
+    if options.deidentify and options.copy is None:
+        raise BadInput("--deidentify says how to copy; give a folder for the copies with --copy.")
+    cache = cache_folder() / "headers" if options.cache else None
+    with _progress(options.quiet) as progress:
+        found = index(options.folder, part(progress, 0.0, 0.5 if options.copy else 1.0), cache)
+        notes: tuple[str, ...] = ()
+        if options.copy is not None:
+            notes = copy_objects(found, options.copy, deidentify=options.deidentify, progress=part(progress, 0.5, 1.0))
+    if options.json:
+        print(json.dumps(found.to_json(show_identity=options.show_identity), indent=1, ensure_ascii=False))
+        return
+    print(describe(found, show_identity=options.show_identity))
+    _print_results({}, notes)
 
 
 def _phantom(options: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Projection: where an X-ray beam comes from and where its detector stands, so that 3-D points find their pixels.
 
-All positions are RAS millimeters. A pixel is (x, y): columns to the right, rows downward, (0, 0) the first one's center.
+All positions are RAS millimeters. A pixel is (x, y): columns to the right, rows downward, (0, 0) the first's center.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def project_onto(
     right = np.asarray(columns_toward, dtype=float)
     right = _unit(right - beam * (right @ beam))
     down = np.cross(beam, right)
-    # Either sense of the cross product is perpendicular to both; rows count toward the feet (or, of an axial view, back).
+    # Both senses of the cross product are perpendicular; rows count toward the feet (of an axial view, the back).
     if down @ SUPERIOR > 1e-9 or (abs(down @ SUPERIOR) <= 1e-9 and down @ ANTERIOR > 0):
         down = -down
     source = None

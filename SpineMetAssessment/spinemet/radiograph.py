@@ -143,7 +143,7 @@ class Radiograph:
         return np.asarray(np.float32(low + high) - values)
 
     def picture(self) -> NDArray[np.uint8]:
-        """Gray picture (rows, columns) for looking at, in the file's window, else between the 0.5th and 99.5th percentile."""
+        """Gray picture (rows, columns) for looking at, in the file's window, else without the outermost 0.5 %."""
         values = self.shown
         if self.window is not None:
             center, width = self.window

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
 from spinemet.case import Role, Structure
 from spinemet.errors import BadInput, GridMismatch, SpineMetError
 from spinemet.study import read_image, read_labels, read_lesions, read_study
+from spinemet.study.describe import describe
+from spinemet.study.index import index
 
 LUMBAR = {"T11": 33, "T12": 32, "L1": 31, "L2": 30, "L3": 29, "L4": 28, "L5": 27, "S1": 26}
 
@@ -135,6 +139,43 @@ def test_a_patient_s_folder_gives_ct_t1_and_pet_and_two_patients_are_refused(sha
     assert study.patient.name not in told
     with pytest.raises(BadInput, match="two patients"):
         read_study(shared_data / "sts")
+
+
+def test_the_index_tells_both_patients_apart_and_all_their_roles(shared_data):
+    found = index(shared_data / "sts")
+    assert len(found.patients) == 2
+    for patient in found.patients:
+        items = [item for study in patient.studies for item in (*study.series, *study.objects)]
+        roles = sorted(item.ref.role.value for item in items)
+        assert roles == ["CT", "PET", "RTSTRUCT", "RTSTRUCT", "RTSTRUCT", "T1"]
+        assert all(item.judgments[0].reasons for item in items)
+        printed = describe(found) + json.dumps(found.to_json())
+        assert patient.patient.patient_id not in printed
+        assert patient.patient.name not in printed
+
+
+def test_radiotherapy_objects_and_radiographs_are_told_by_role(shared_data):
+    roles = [
+        item.ref.role
+        for patient in index(shared_data / "rt_edge").patients
+        for study in patient.studies
+        for item in study.objects
+    ]
+    assert sorted(roles) == [Role.RTDOSE, Role.RTDOSE, Role.RTDOSE, Role.RTPLAN, Role.RTSTRUCT]
+    series = [
+        item for patient in index(shared_data / "xray").patients for study in patient.studies for item in study.series
+    ]
+    assert [item.ref.role for item in series] == [Role.RADIOGRAPH, Role.RADIOGRAPH]
+    pytest.importorskip("openjpeg", reason="pydicom needs pylibjpeg-openjpeg to decode one of them")
+    for item in series:
+        # Not compared with ITK, which inverts the values of MONOCHROME1.
+        assert np.array_equal(item.view().array[0], pydicom.dcmread(item.files[0].path).pixel_array)
+
+
+def test_the_20_slices_are_one_axial_ct_in_the_index(totalsegmentator_files):
+    series = index(totalsegmentator_files / "example_ct_dicom").study().series
+    assert [(item.ref.role, item.plane, item.grid.shape) for item in series] == [(Role.CT, "axial", (20, 512, 512))]
+    assert any("SliceThickness says 3.00" in note for note in series[0].notes)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import slicer
 import vtk
 
 from spinemet.case import Outline, Structure
+from spinemet.codes import CONTEXT, entry_of
 from spinemet.errors import BadInput, GridMismatch
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap
@@ -19,7 +20,6 @@ from spinemet.scene import (
     segmentation_from_labelmaps,
     volume_from_image,
 )
-from spinemet.scene.terminology import CONTEXT, entry_of
 
 MOVE = np.array([[0.0, -1, 0, 30], [1, 0, 0, -20], [0, 0, 1, 10], [0, 0, 0, 1]])
 

@@ -8,10 +8,11 @@ import pytest
 import slicer
 
 from spinemet.case import Outline, Structure
+from spinemet.codes import CONTEXT, entry_of, outline_of
 from spinemet.colors import GRADE_COLOR_NAMES, GRADE_COLORS, STRUCTURE_COLORS, hexadecimal
 from spinemet.levels import Level
 from spinemet.scene import load_terminology
-from spinemet.scene.terminology import CONTEXT, CONTEXT_FILE, context, entry_of, outline_of
+from spinemet.scene.terminology import CONTEXT_FILE, context
 from spinemet.scores.sins import Category
 
 LEVELS = [level for level in Level if level is not Level.OCC]
@@ -89,13 +90,6 @@ def test_what_our_context_does_not_hold_has_no_entry():
 
 def test_a_sacrum_without_a_level_is_the_whole_one():
     assert outline_of(entry_of(Outline(Structure.SACRUM))) == Outline(Structure.SACRUM, Level.S1)
-
-
-@pytest.mark.parametrize("level", LEVELS)
-def test_segmentation_files_and_scenes_agree_on_the_codes(level):
-    files = pytest.importorskip("spinemet.study.segments")
-    entry = entry_of(Outline(Structure.VERTEBRA, level))
-    assert files.outline_of_terminology(entry).level is outline_of(entry).level is level
 
 
 @pytest.mark.parametrize("text", ["", "~", "nonsense", "a~b~c~d", "ctx~SCT^1^m~SCT^2^t~^^~~^^~^^"])

@@ -18,8 +18,8 @@ GUI = {"qt", "ctk", "PythonQt", "PySide6", "PyQt5", "PyQt6"}
 
 # Core files know only each other.
 CORE = {
-    *("answers", "case", "errors", "evidence", "files", "image", "increment"),
-    *("labelmap", "levels", "progress", "samples", "serialize"),
+    *("answers", "case", "codes", "drr", "errors", "evidence", "files", "image", "increment"),
+    *("labelmap", "levels", "progress", "projection", "radiograph", "samples", "serialize"),
 }
 ROOMS = {"study", "registration", "segmentation", "anatomy", "scores", "planning", "followup", "phantom"}
 STEPS = ROOMS - {"phantom"}

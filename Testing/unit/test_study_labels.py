@@ -398,7 +398,7 @@ def test_a_label_map_written_as_nifti_keeps_its_numbers(tmp_path):
 
 def test_slicer_opens_a_written_segmentation_with_names_and_terminology(tmp_path):
     slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
-    from spinemet.scene import terminology
+    from spinemet import codes
 
     write_labels(labeled(), tmp_path / "s.seg.nrrd")
     node = slicer.vtkMRMLSegmentationNode()
@@ -408,5 +408,5 @@ def test_slicer_opens_a_written_segmentation_with_names_and_terminology(tmp_path
     segmentation = node.GetSegmentation()
     segments = [segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())]
     assert sorted(item.GetName() for item in segments) == ["L2 vertebra", "T13 vertebra", "sacrum", "spinal cord"]
-    expected = {o.name: terminology.entry_of(o) for o in labeled().outlines.values()}
+    expected = {o.name: codes.entry_of(o) for o in labeled().outlines.values()}
     assert {item.GetName(): item.GetTerminology() for item in segments} == expected

@@ -18,8 +18,19 @@ from spinemet.study.sources import Source, source_of
 if TYPE_CHECKING:
     from spinemet.study.header_cache import HeaderCache
 
+EARLIEST_YEAR = 1850
+"""De-identification writes the year 1 where it takes a date away; nobody alive was born before this one."""
 DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR, which names files but is no object itself."""
+_CLASS_OF_MODALITY = {
+    "CT": "1.2.840.10008.5.1.4.1.1.2",
+    "MR": "1.2.840.10008.5.1.4.1.1.4",
+    "PT": "1.2.840.10008.5.1.4.1.1.128",
+    "RTDOSE": "1.2.840.10008.5.1.4.1.1.481.2",
+    "RTSTRUCT": "1.2.840.10008.5.1.4.1.1.481.3",
+    "RTPLAN": "1.2.840.10008.5.1.4.1.1.481.5",
+}
+_NO_NAMES = frozenset(("", "anonymous", "anonymized", "unknown", "none", "no name", "noname"))
 READERS = 4
 """Threads that read headers. Threads, not processes: in 3D Slicer a new process would be a new Slicer."""
 _BATCH = 64
@@ -70,8 +81,19 @@ class DicomFile:
 
     @cached_property
     def sop_class(self) -> str:
-        """What kind of object this is. De-identified files may say so in the file's meta header only."""
-        return self.text("SOPClassUID") or str(self.parsed.meta.get("MediaStorageSOPClassUID") or "")
+        """What kind of object this is; "" when nothing says so.
+
+        De-identified files may say so in the file's meta header only, or by nothing but their modality.
+        """
+        known = self.text("SOPClassUID") or str(self.parsed.meta.get("MediaStorageSOPClassUID") or "")
+        return known or _CLASS_OF_MODALITY.get(self.text("Modality").upper(), "")
+
+    @cached_property
+    def name(self) -> str:
+        """The file's name for a sentence; where it holds a part of the patient's name or ID, the slice's number."""
+        if not holds_identity(self.path.name, self):
+            return self.path.name
+        return f"image {self.text('InstanceNumber') or 'without number'}"
 
     @property
     def sop_instance(self) -> str:
@@ -90,7 +112,7 @@ class DicomFile:
 
     @cached_property
     def series_key(self) -> str:
-        """The series UID; without one (removed by some de-identification) what else tells a folder's series apart."""
+        """The series UID; without one (some de-identification removes it) what else tells a folder's series apart."""
         uid = self.text("SeriesInstanceUID")
         if uid:
             return uid
@@ -182,7 +204,14 @@ def plain_words(text: str) -> str:
     return re.sub(r"[\s^]+", " ", text).strip().casefold()
 
 
+def holds_identity(text: str, file: DicomFile) -> bool:
+    """Whether a text holds a part of the name or the number of a file's patient."""
+    lowered = text.casefold()
+    secrets = [file.text("PatientID"), *re.split(r"[\s^=,]+", file.text("PatientName"))]
+    return any(len(word) > 2 and word.casefold() in lowered for word in secrets if word.casefold() not in _NO_NAMES)
+
+
 def iso_date(text: str) -> str:
-    """DICOM date (YYYYMMDD, or a date and time) as an ISO date; "" when it is none."""
+    """DICOM date (YYYYMMDD, or a date and time) as an ISO date; "" when it is none, or one put in for none."""
     match = re.fullmatch(r"(\d{4})\.?(\d{2})\.?(\d{2})(\d{2}.*)?", text.strip())
-    return "-".join(match.groups()[:3]) if match else ""
+    return "-".join(match.groups()[:3]) if match and int(match[1]) >= EARLIEST_YEAR else ""

@@ -165,20 +165,21 @@ ContentDescription 00700081 LO
 SegmentationType 00620001 CS
 """
 
-TAGS: dict[str, int] = {}
-REPRESENTATIONS: dict[int, str] = {}
-for _line in _TABLE.split("\n"):
-    if _line:
-        _keyword, _tag, _representation = _line.split()
-        TAGS[_keyword] = int(_tag, 16)
-        REPRESENTATIONS[int(_tag, 16)] = _representation
+_ROWS = [line.split() for line in _TABLE.splitlines() if line]
 
-# What Siemens and GE write privately, with the name of the block's creator, where no public element says it.
+TAGS: dict[str, int] = {keyword: int(tag, 16) for keyword, tag, _ in _ROWS}
+
+# What Siemens, GE and Philips write privately, with the name of the block's creator, where no public element says it.
 PRIVATE_B_VALUES = {0x0019100C: "SIEMENS MR HEADER", 0x00431039: "GEMS_PARM_01", 0x20011003: "PHILIPS IMAGING DD 001"}
 PRIVATE_MOSAIC = 0x0019100A
-PRIVATE_CREATORS = {0x00190010, 0x00430010, 0x20010010}
-for _tag_number in (*PRIVATE_B_VALUES, PRIVATE_MOSAIC, *PRIVATE_CREATORS):
-    REPRESENTATIONS[_tag_number] = "LO" if _tag_number in PRIVATE_CREATORS else "UN"
-"""Private values keep the representation of the file where it says one."""
+PRIVATE_CREATORS = (0x00190010, 0x00430010, 0x20010010)
+
+REPRESENTATIONS: dict[int, str] = {
+    **{int(tag, 16): representation for _, tag, representation in _ROWS},
+    **dict.fromkeys(PRIVATE_CREATORS, "LO"),
+    # Private values keep the representation of the file where it says one.
+    **dict.fromkeys((*PRIVATE_B_VALUES, PRIVATE_MOSAIC), "UN"),
+}
 
 PIXELS = frozenset((0x7FE00010, 0x7FE00008, 0x7FE00009))
+"""Whole numbers, and the two kinds of fractions."""

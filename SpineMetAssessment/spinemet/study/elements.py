@@ -29,7 +29,12 @@ _SHORT = frozenset((
     b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
     b"ST", b"TM", b"UI", b"UL", b"US",
 ))  # fmt: skip
+CODES = {code: code.decode("ascii") for code in _LONG | _SHORT}
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+
+
+_LAST: dict[int, tuple[str, bytes]] = {}
+"""The last value of each element, so that equal values of many headers are one object."""
 
 
 class _Short(Exception):
@@ -86,6 +91,13 @@ class Header:
         self._raw[tag] = (representation, raw)
         self._decoded.pop(tag, None)
 
+    def put_shared(self, tag: int, representation: str, raw: bytes) -> None:
+        """Put a value, sharing its memory with the last file's where it is the same: most of a series' values are."""
+        known = _LAST.get(tag)
+        if known is None or known[1] != raw or known[0] != representation:
+            known = _LAST[tag] = (representation, raw)
+        self._raw[tag] = known
+
     def raw(self) -> Iterator[tuple[int, str, Any]]:
         """Tag, representation and undecoded value of every element."""
         return ((tag, representation, raw) for tag, (representation, raw) in self._raw.items())
@@ -99,6 +111,7 @@ class Parsed:
     :param pixel_start: offset of the pixels' first byte (in the inflated data of deflated files).
     :param pixel_length: bytes that the pixel element promises; None when it is encapsulated (compressed).
     :param has_pixels: whether the header was followed by a pixel element.
+    :param pixel_tag: of the pixel element: whole numbers, or float pixels of the standard's other two kinds.
     :param implicit: whether value representations are left out.
     :param broken: whether the header ended within an element, or in bytes that are none.
     """
@@ -109,6 +122,7 @@ class Parsed:
     pixel_start: int = 0
     pixel_length: int | None = 0
     has_pixels: bool = False
+    pixel_tag: int = 0
     implicit: bool = False
     broken: bool = False
 
@@ -186,7 +200,7 @@ def _dataset(data: bytes, place: int, result: Parsed, whole: bool) -> Parsed | N
         _set_charset(header)
     if scan.pixels is not None:
         result.has_pixels = True
-        result.pixel_start, result.pixel_length = scan.pixels
+        result.pixel_tag, result.pixel_start, result.pixel_length = scan.pixels
     elif not whole and stop >= len(data):
         return None
     return result
@@ -215,7 +229,7 @@ class _Scan:
         self.data = data
         self.order = order
         self.implicit = implicit
-        self.pixels: tuple[int, int | None] | None = None
+        self.pixels: tuple[int, int, int | None] | None = None
         self._tag = struct.Struct(order + "HH").unpack_from
         self._head = struct.Struct(order + "HHI").unpack_from
         self._short = struct.Struct(order + "H").unpack_from
@@ -232,11 +246,11 @@ class _Scan:
                 raise _Short
             group, element = self._tag(data, place)
             tag = group << 16 | element
-            if tag == _ITEM_END or tag == _SEQUENCE_END:
+            if tag in (_ITEM_END, _SEQUENCE_END):
                 return place + 8
             if top:
                 if tag in PIXELS:
-                    self._find_pixels(place)
+                    self._find_pixels(tag, place)
                     return place
                 if tag <= last and tag >> 16 < 8:
                     raise _Damaged
@@ -267,7 +281,7 @@ class _Scan:
                 start = place + 12
             else:
                 raise _Damaged
-            code = raw_code.decode("ascii")
+            code = CODES[raw_code]
         known = REPRESENTATIONS.get(tag)
         if length == _UNDEFINED:
             return self._sequence(start, len(data), tag, known, code, into, depth, bounded=False)
@@ -280,7 +294,7 @@ class _Scan:
             raise _Short
         if known == "SQ":
             return self._sequence(start, end, tag, known, code, into, depth, bounded=True)
-        into.put(tag, code if code not in ("", "UN") or known == "UN" else known, data[start:end])
+        into.put_shared(tag, code if code not in ("", "UN") or known == "UN" else known, data[start:end])
         return end
 
     def _sequence(
@@ -320,7 +334,7 @@ class _Scan:
             into.put(tag, "SQ", items)
         return place
 
-    def _find_pixels(self, place: int) -> None:
+    def _find_pixels(self, tag: int, place: int) -> None:
         data = self.data
         if place + 12 > len(data):
             raise _Short
@@ -330,7 +344,7 @@ class _Scan:
             length, start = self._long(data, place + 8)[0], place + 12
         else:
             raise _Damaged
-        self.pixels = (start, None if length == _UNDEFINED else length)
+        self.pixels = (tag, start, None if length == _UNDEFINED else length)
 
 
 def _set_charset(header: Header) -> None:

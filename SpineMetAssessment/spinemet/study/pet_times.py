@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from spinemet.errors import NotMeasurable
+from spinemet.study.dicom_object import text_of
 
 GE_CREATOR, GE_SCAN_DATETIME = "GEMS_PETD_01", 0x0D
 """Private creator and element of (0009,100d), the scan's start."""
@@ -75,11 +76,11 @@ def _acquisition(header: Any, series: datetime) -> datetime | None:
     found = _date_time(header, "AcquisitionDate", "AcquisitionTime")
     if found is not None:
         return found
-    found = parse_date_time(_text(header, "AcquisitionDateTime"))
+    found = parse_date_time(text_of(header, "AcquisitionDateTime"))
     if found is not None:
         return found.replace(tzinfo=None)
-    time = parse_date_time(f"{series:%Y%m%d}{_text(header, 'AcquisitionTime').replace(':', '')}")
-    if time is None or not _text(header, "AcquisitionTime"):
+    time = parse_date_time(f"{series:%Y%m%d}{text_of(header, 'AcquisitionTime').replace(':', '')}")
+    if time is None or not text_of(header, "AcquisitionTime"):
         return None
     # Without a date, the acquisition after midnight of a series begun before it is of the next day.
     return time + timedelta(days=1) if series - time > timedelta(hours=12) else time
@@ -87,9 +88,9 @@ def _acquisition(header: Any, series: datetime) -> datetime | None:
 
 def _injection(header: Any, drug: Any, scan: datetime) -> tuple[datetime, tuple[str, ...]]:
     """When the tracer was given: its date and time, else the last such time of day before the scan."""
-    full = _local(parse_date_time(_text(drug, "RadiopharmaceuticalStartDateTime")), header)
-    clock = parse_date_time(f"{scan:%Y%m%d}{_text(drug, 'RadiopharmaceuticalStartTime').replace(':', '')}")
-    if not _text(drug, "RadiopharmaceuticalStartTime"):
+    full = _local(parse_date_time(text_of(drug, "RadiopharmaceuticalStartDateTime")), header)
+    clock = parse_date_time(f"{scan:%Y%m%d}{text_of(drug, 'RadiopharmaceuticalStartTime').replace(':', '')}")
+    if not text_of(drug, "RadiopharmaceuticalStartTime"):
         clock = None
     if full is None and clock is None:
         raise NotMeasurable("the time of injection is missing, so the decay before the scan is unknown")
@@ -105,11 +106,9 @@ def _injection(header: Any, drug: Any, scan: datetime) -> tuple[datetime, tuple[
     apart = abs((full - clock).total_seconds()) % 86400
     if min(apart, 86400 - apart) > SAME_INJECTION_S:
         raise NotMeasurable("the header gives two different times of injection")
-    if 0 <= (scan - full).total_seconds():
-        return full, ()
-    if min(apart, 86400 - apart) < (full - scan).total_seconds() <= 2 * CLOCK_TOLERANCE_S:
-        return scan, ()
-    raise NotMeasurable("the header's injection lies after the start of the scan")
+    if full > scan + timedelta(seconds=CLOCK_TOLERANCE_S):
+        raise NotMeasurable("the header's injection lies after the start of the scan")
+    return min(full, scan), ()
 
 
 def _ge_scan_time(header: Any) -> datetime | None:
@@ -125,12 +124,12 @@ def _local(time: datetime | None, header: Any) -> datetime | None:
     """A time with an offset from UTC as the header's local time; None when the header does not say its own offset."""
     if time is None or time.tzinfo is None:
         return time
-    offset = _offset(_text(header, "TimezoneOffsetFromUTC"))
+    offset = _offset(text_of(header, "TimezoneOffsetFromUTC"))
     return time.astimezone(offset).replace(tzinfo=None) if offset is not None else None
 
 
 def _date_time(header: Any, date: str, time: str) -> datetime | None:
-    day, clock = _text(header, date).replace(".", ""), _text(header, time).replace(":", "")
+    day, clock = text_of(header, date).replace(".", ""), text_of(header, time).replace(":", "")
     return parse_date_time(day + clock) if len(day) == 8 and clock else None
 
 
@@ -154,8 +153,3 @@ def _offset(text: str | None) -> timezone | None:
         return None
     span = timedelta(hours=int(match[2]), minutes=int(match[3]))
     return timezone(-span if match[1] == "-" else span) if span < timedelta(hours=24) else None
-
-
-def _text(header: Any, keyword: str) -> str:
-    value = header.get(keyword)
-    return "" if value is None else str(value).strip()

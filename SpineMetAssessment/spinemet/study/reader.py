@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,38 +11,36 @@ from spinemet.case import ImageRef, Patient, Role, TimePoint
 from spinemet.errors import BadInput
 from spinemet.image import Image
 from spinemet.progress import Progress, part
-from spinemet.study.dicom import files_of_same_series, patient_of, read_dicom
-from spinemet.study.dicom_files import is_dicom, read_headers
-from spinemet.study.roles import is_label_name, role_of_text, role_of_values, stem
+from spinemet.study.dicom import files_of_same_series, read_dicom
+from spinemet.study.dicom_files import DicomFile, holds_identity, read_headers
+from spinemet.study.identity import patient_of
+from spinemet.study.names import is_label_name, role_of_text, role_of_values, stem
 from spinemet.study.series import Series, Study
+from spinemet.study.sources import Found, Source, disc_of, is_zip, members, source_of, walk
 from spinemet.study.volumes import is_volume_name, read_info, read_volume
 
 
-def read_study(path: str | os.PathLike[str], progress: Progress | None = None) -> Study:
-    """Find the images in a folder (and its subfolders) or file, and say what each is for.
+def read_study(
+    path: str | os.PathLike[str], progress: Progress | None = None, *, roles: Mapping[str, Role] | None = None
+) -> Study:
+    """Find the images in a folder (and its subfolders), zip archive or file, and say what each is for.
 
     Headers are read now, voxels when they are first asked for (except where only they tell what an image is).
     Of a DICOM file, its whole series in the same folder is read. Series that must not be measured in stay in
     the study with their refusal; a study of which every series is refused raises.
 
+    :param roles: the user's choice of role, by the key of the series (`Series.ref.key`).
     :raises BadInput: there is nothing at `path`, no image, or several patients; or no series is usable.
     """
-    root = Path(path)
+    root = disc_of(Path(path))
     if not root.exists():
         raise BadInput(f"{root} does not exist.")
-    if root.is_dir():
-        dicom, volumes, ignored = _sorted_out(_walk(root))
-        labels = [file for file in volumes if is_label_name(file)]
-        volumes = [file for file in volumes if file not in set(labels)]
-    else:
-        dicom, volumes, ignored = _sorted_out([root])
-        labels = []
-        if dicom:
-            dicom = _sorted_out([root, *(file for file in sorted(root.parent.iterdir()) if file != root)])[0]
-    study = _assemble(root, dicom, volumes, labels, progress)
-    if not ignored or not root.is_dir():
-        return study
-    return replace(study, notes=(*study.notes, f"Passed over, being no images: {ignored} other files."))
+    try:
+        found, labels, siblings = _look_into(root)
+        study = _assemble(root, found, labels, siblings, roles or {}, progress)
+    except OSError as error:
+        raise BadInput(f"A file in {root.name or root} cannot be opened; check that you may read it.") from error
+    return study
 
 
 def read_image(path: str | os.PathLike[str], progress: Progress | None = None) -> Series:
@@ -57,68 +55,76 @@ def read_image(path: str | os.PathLike[str], progress: Progress | None = None) -
     return usable[0]
 
 
-def _walk(root: Path) -> list[Path]:
-    found = []
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        found += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
-    return found
-
-
-def _sorted_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path], int]:
-    """DICOM files, volume files, and the number of others."""
-    dicom, volumes, others = [], [], 0
-    for path in paths:
-        try:
-            if not path.is_file():
-                continue
-            if is_volume_name(path):
-                volumes.append(path)
-            elif is_dicom(path):
-                dicom.append(path)
-            else:
-                others += 1
-        except OSError as error:
-            raise BadInput(f"{path.name} cannot be opened; check that you may read it.") from error
-    return dicom, volumes, others
+def _look_into(root: Path) -> tuple[Found, list[Path], list[Source]]:
+    """What lies at a path, label maps apart; and the files beside a single file."""
+    if root.is_dir():
+        found = walk(root)
+    elif is_zip(root):
+        found = members(root)
+    else:
+        siblings = []
+        if not is_volume_name(root):
+            siblings = [source_of(file) for file in sorted(root.parent.iterdir()) if file != root and file.is_file()]
+        return Found([source_of(root)]), [], [item for item in siblings if not is_volume_name(item.path)]
+    labels = [item.path for item in found.files if is_volume_name(item.path) and is_label_name(item.path)]
+    found.files = [item for item in found.files if not (is_volume_name(item.path) and is_label_name(item.path))]
+    return found, labels, []
 
 
 def _assemble(
-    root: Path, dicom: list[Path], volumes: list[Path], labels: list[Path], progress: Progress | None
+    root: Path,
+    found: Found,
+    labels: list[Path],
+    siblings: list[Source],
+    roles: Mapping[str, Role],
+    progress: Progress | None,
 ) -> Study:
     name = root.name or str(root)
-    if not dicom and not volumes:
-        raise BadInput(_nothing(root, name, labels))
-    series: list[Series] = []
-    notes: list[str] = []
-    patient = Patient()
-    if dicom:
-        try:
-            files, damaged = read_headers(dicom, part(progress, 0.0, 0.8))
-        except OSError as error:
-            raise BadInput(f"A file in {name} cannot be opened; check that you may read it.") from error
-        if root.is_file():
-            files, damaged = files_of_same_series(files, root), [file for file in damaged if file == root]
-        if not files and not volumes:
-            raise BadInput(f"{name} is not readable as DICOM; it is damaged, cut short or of another kind.")
-        patient = patient_of(files, name)
-        series, notes = read_dicom(files)
-        if damaged:
-            more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
-            notes.append(f'"{damaged[0].name}"{more} could not be read: damaged, or not DICOM.')
-        if not series and not volumes:
-            raise BadInput(f"{name} holds DICOM, but no CT, MR or PET slices. {' '.join(notes)}")
+    volumes = [item.path for item in found.files if is_volume_name(item.path) and item.archive is None]
+    others = [item for item in found.files if not is_volume_name(item.path)]
+    files, damaged, ignored = read_headers([*others, *siblings], part(progress, 0.0, 0.8))
+    if root.is_file() and not is_zip(root):
+        files, damaged = files_of_same_series(files, root), [path for path in damaged if path == root]
+    if any(holds_identity(name, file) for file in files):
+        name = "the study"
+    if damaged and not files and not volumes:
+        raise BadInput(f"{name} is not readable as DICOM; it is damaged, cut short or of another kind.")
+    if not files and not volumes:
+        raise BadInput(" ".join([_nothing(root, name, labels), *found.notes]))
+    series, objects, notes = _of_dicom(files, damaged, name, roles, bool(volumes))
     report = part(progress, 0.8, 1.0)
     for index, path in enumerate(volumes):
         report(index / len(volumes), f"reading {path.name}")
-        series.append(_volume_series(path, root))
+        series.append(_volume_series(path, root, roles))
     refused = [item for item in series if item.refusal]
     if len(refused) == len(series):
         more = f" ({len(refused) - 1} more series were refused.)" if len(refused) > 1 else ""
         raise BadInput(refused[0].refusal + more)
     notes += [f"Not used: {item.refusal}" for item in refused]
-    study = Study(patient, TimePoint(), tuple(series), tuple(notes), tuple(labels), name)
-    return _dated(study)
+    notes += found.notes
+    if ignored and not root.is_file():
+        notes.append(f"Passed over, being no images: {ignored} other files.")
+    patient = patient_of(files, name) if files else Patient()
+    return dated(Study(patient, TimePoint(), tuple(series), tuple(notes), tuple(labels), name, tuple(objects)))
+
+
+def _of_dicom(
+    files: list[DicomFile], damaged: list[Path], name: str, roles: Mapping[str, Role], others: bool
+) -> tuple[list[Series], list[Series], list[str]]:
+    if not files:
+        return [], [], [_damage(damaged)] if damaged else []
+    patient_of(files, name)
+    series, objects, notes = read_dicom(files, roles)
+    if damaged:
+        notes.append(_damage(damaged))
+    if not series and not others:
+        raise BadInput(f"{name} holds DICOM, but no CT, MR or PET slices. {' '.join(notes)}")
+    return series, objects, notes
+
+
+def _damage(damaged: Sequence[Path]) -> str:
+    more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+    return f'"{damaged[0].name}"{more} could not be read: damaged, or not DICOM.'
 
 
 def _nothing(root: Path, name: str, labels: Sequence[Path]) -> str:
@@ -130,7 +136,7 @@ def _nothing(root: Path, name: str, labels: Sequence[Path]) -> str:
     return f"{name} {what} that can be read; choose DICOM, NIfTI (.nii.gz), NRRD or MetaImage."
 
 
-def _dated(study: Study) -> Study:
+def dated(study: Study) -> Study:
     """The study with the date of its reference series, and a note when its images are of several days."""
     dates = sorted({item.ref.date for item in study.series if item.usable and item.ref.date})
     try:
@@ -149,7 +155,7 @@ def _dated(study: Study) -> Study:
     return replace(study, time_point=TimePoint(date=date), notes=notes)
 
 
-def _volume_series(path: Path, root: Path) -> Series:
+def _volume_series(path: Path, root: Path, roles: Mapping[str, Role]) -> Series:
     key = path.relative_to(root).as_posix() if root.is_dir() else path.name
     ref = ImageRef(key=key, role=Role.UNKNOWN, frame=key, description=stem(path))
     try:
@@ -164,6 +170,11 @@ def _volume_series(path: Path, root: Path) -> Series:
         return read_volume(info, frame=key, name=path.name)
 
     series = Series(ref, path.name, read, info.grid)
+    if key in roles:
+        chosen = roles[key]
+        return replace(
+            series, ref=replace(ref, role=chosen), notes=(f"Taken as {chosen.value} by the user's choice.",)
+        )
     if is_label_name(path):
         return replace(series, notes=("Its name says that it is a label map, not an image.",))
     named = role_of_text(stem(path))

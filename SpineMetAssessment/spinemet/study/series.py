@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemet.case import ImageRef, Patient, Role, TimePoint
 from spinemet.errors import BadInput
 from spinemet.image import Grid, Image
 from spinemet.progress import Progress
+from spinemet.study.dicom_files import DicomFile
+from spinemet.study.roles import RoleJudgment
+from spinemet.study.traits import Trait
 
+Reader = Callable[[Progress | None], Image]
 ISOTROPIC_RATIO = 1.2
 """Up to this ratio of the coarsest to the finest spacing, voxels have no slice direction (ours)."""
 _PLANES = ("sagittal", "coronal", "axial")
@@ -29,14 +34,22 @@ class Series:
     :param grid: where the voxels lie; None when that is what is wrong.
     :param notes: sentences for the reader (uneven spacing, how the role was found).
     :param refusal: why this series must not be measured in; "" when it may.
+    :param viewer: reads the voxels for looking at where they must not be measured in; None when there are none.
+    :param judgments: the roles that were thought of, the one taken first, with scores and reasons.
+    :param traits: what else the header says ("kernel": "bone", "b-value": 800.0, "view": "lateral", …).
+    :param files: the DICOM files; none for volume files.
     """
 
     ref: ImageRef
     source: str
-    reader: Callable[[Progress | None], Image] = field(repr=False)
+    reader: Reader = field(repr=False)
     grid: Grid | None = None
     notes: tuple[str, ...] = ()
     refusal: str = ""
+    viewer: Reader | None = field(default=None, repr=False)
+    judgments: tuple[RoleJudgment, ...] = ()
+    traits: Mapping[str, Trait] = field(default_factory=dict)
+    files: tuple[DicomFile, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, ref: ImageRef, image: Image, *, source: str = "", notes: tuple[str, ...] = ()) -> Series:
@@ -63,17 +76,46 @@ class Series:
             raise BadInput(self.refusal)
         return self.reader(progress)
 
+    def view(self, progress: Progress | None = None) -> Image:
+        """The voxels for looking at, whether or not they may be measured in.
+
+        Of a refused series the grid is only a layout: slices lie as evenly as they can be laid.
+
+        :raises BadInput: there is nothing to look at (structures, reports), or the pixels cannot be read.
+        """
+        if self.usable and self.viewer is None:
+            return self.load(progress)
+        if self.viewer is None:
+            raise BadInput(self.refusal)
+        return self.viewer(progress)
+
+    def straightened(self) -> Series:
+        """A series with a gantry tilt resampled onto a straight grid, and saying so; any other as it is."""
+        if self.grid is None or not self.grid.is_sheared or not self.usable:
+            return self
+        grid = straight_grid(self.grid)
+
+        def read(progress: Progress | None) -> Image:
+            image = self.load(progress)
+            return image.resample(grid, outside=float(image.array.min()))
+
+        note = "Resampled onto a straight grid, since the gantry was tilted; values are interpolated."
+        return replace(self, reader=read, grid=grid, notes=(*self.notes, note))
+
     @property
     def plane(self) -> str:
         """ "axial", "coronal" or "sagittal": the plane nearest to the slices; "" without a grid.
 
-        Files may hold the slices along any axis: it is the one whose spacing differs from the other two, which are
-        alike within a slice; of isotropic voxels, the one along which the field of view is shortest.
+        DICOM slices follow each other along k. Other files may hold them along any axis: it is the one whose spacing
+        differs from the other two, which are alike within a slice; of isotropic voxels, the one along which the field
+        of view is shortest.
         """
         if self.grid is None:
             return ""
         spacing = self.grid.spacing
-        if spacing.max() <= ISOTROPIC_RATIO * spacing.min():
+        if self.files:
+            axis = 2
+        elif spacing.max() <= ISOTROPIC_RATIO * spacing.min():
             axis = int(np.argmin(spacing * self.grid.shape[::-1]))
         else:
             others = [(spacing[1], spacing[2]), (spacing[0], spacing[2]), (spacing[0], spacing[1])]
@@ -85,12 +127,33 @@ class Series:
         return int(np.prod(self.grid.shape)) if self.grid is not None else 0
 
 
+def straight_grid(grid: Grid) -> Grid:
+    """The smallest grid with perpendicular axes that holds a sheared one; its slices keep their planes."""
+    directions, spacing = grid.directions.copy(), grid.spacing.copy()
+    normal = np.cross(directions[:, 0], directions[:, 1])
+    normal *= np.sign(normal @ directions[:, 2])
+    step = float(normal @ directions[:, 2] * spacing[2])
+    across = np.cross(normal, directions[:, 0])
+    directions[:, 1] = across * np.sign(across @ directions[:, 1])
+    directions[:, 2], spacing[2] = normal, step
+    axes: NDArray[np.float64] = directions * spacing
+    # Corners in steps of the straight axes say how far the sheared slices reach.
+    index = np.linalg.solve(axes, (grid.corners - grid.corners[0]).T).T
+    low, high = np.floor(index.min(axis=0) + 1e-6), np.ceil(index.max(axis=0) - 1e-6)
+    matrix = np.eye(4)
+    matrix[:3, :3] = axes
+    matrix[:3, 3] = grid.corners[0] + axes @ low
+    size = (high - low + 1).astype(int)
+    return Grid((int(size[2]), int(size[1]), int(size[0])), matrix)
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """Everything found of one patient.
 
     :param series: all images, the refused ones among them.
     :param notes: sentences for the reader (files set aside, several dates).
+    :param objects: what shows no patient: structures, doses, plans, segmentations, reports, screen captures.
     :param label_files: label maps lying among the images; read them with `read_labels` or `read_lesions`.
     """
 
@@ -100,11 +163,17 @@ class Study:
     notes: tuple[str, ...] = ()
     label_files: tuple[Path, ...] = ()
     name: str = "the study"
+    objects: tuple[Series, ...] = ()
 
     def by_role(self, role: Role) -> tuple[Series, ...]:
-        """Usable series of a role: the latest date first, then the one with the most voxels."""
+        """Usable series of a role: the latest date first, myelograms last, then the one with the most voxels."""
         found = [item for item in self.series if item.usable and item.ref.role is role]
-        return tuple(sorted(found, key=lambda item: (item.ref.date, item.voxels), reverse=True))
+        return tuple(sorted(found, key=_preference, reverse=True))
+
+    def objects_of(self, role: Role) -> tuple[Series, ...]:
+        """Objects of a role (structures, doses, …), the latest date first."""
+        found = [item for item in self.objects if item.ref.role is role]
+        return tuple(sorted(found, key=lambda item: item.ref.date, reverse=True))
 
     def reference(self) -> Series:
         """The series whose space the assessment is made in: the CT, else the sagittal T2.
@@ -128,3 +197,7 @@ class Study:
 
     def _present(self) -> list[str]:
         return sorted({" ".join(filter(None, [item.plane, item.ref.role.value])) for item in self.series})
+
+
+def _preference(item: Series) -> tuple[str, bool, int]:
+    return item.ref.date, "myelogram" not in item.traits, item.voxels

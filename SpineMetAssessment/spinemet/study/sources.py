@@ -89,9 +89,10 @@ class Archive:
     @property
     def opened(self) -> zipfile.ZipFile:
         """The archive, opened once by each thread: members share the position in the file."""
-        if not hasattr(self._local, "file"):
-            self._local.file = zipfile.ZipFile(self.path)
-        return self._local.file  # type: ignore[no-any-return]
+        known: zipfile.ZipFile | None = getattr(self._local, "file", None)
+        if known is None:
+            known = self._local.file = zipfile.ZipFile(self.path)
+        return known
 
 
 @dataclass
@@ -134,6 +135,11 @@ def source_of(path: Path) -> Source:
     """A file on the disk as a source. :raises OSError: it is not there."""
     state = path.stat()
     return Source(path, state.st_size, state.st_mtime_ns)
+
+
+def disc_of(path: Path) -> Path:
+    """The folder of a DICOMDIR, which only lists what lies there (and often wrongly); any other path as it is."""
+    return path.parent if path.name.upper() == "DICOMDIR" and path.is_file() else path
 
 
 def is_zip(path: Path) -> bool:

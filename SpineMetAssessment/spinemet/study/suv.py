@@ -1,25 +1,25 @@
 """Standardized uptake values: the factor from a PET's stored values to SUV, or the reason why there is none.
 
-Key functions: `suv_factor` judges the headers of a series, `to_suv` applies the factor to its image.
+Key functions: `suv_factor` judges the headers of a series, `to_suv` applies the factor to its image (`pet.pet_values`
+does both).
 Clinical rules, section 7; the order of decisions follows the QIBA vendor-neutral pseudocode. Nothing that is missing
 is guessed: without a weight the values stay what they are, and say so.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spinemet.errors import BadInput, NotMeasurable
+from spinemet.errors import NotMeasurable
 from spinemet.image import Image
+from spinemet.study.dicom_object import text_of
+from spinemet.study.frames import number
 from spinemet.study.pet_times import decay_seconds
-from spinemet.study.roles import number
 
 PHILIPS_CREATOR, PHILIPS_SUV, PHILIPS_ACTIVITY = "Philips PET Private Group", 0x00, 0x09
 """Private creator and elements of (7053,1000), counts to SUVbw, and (7053,1009), counts to Bq/mL."""
@@ -34,7 +34,7 @@ HALF_LIFE_S = {"F-18": 6586.2, "Ga-68": 4057.7, "C-11": 1221.8}
 HALF_LIFE_TOLERANCE = 0.02
 """Relative; headers hold 6584 to 6588 s for fluorine-18 (ours)."""
 _NUCLIDE_CODES = {
-    "C-111A1": "F-18", "77004003": "F-18", "C-131A3": "Ga-68", "49927007": "Ga-68", "C-105A1": "C-11",
+    "C-111A1": "F-18", "77004003": "F-18", "C-131A3": "Ga-68", "35337001": "Ga-68", "C-105A1": "C-11",
     "40565003": "C-11",
 }  # fmt: skip
 _FDG_CODES = {"C-B1031", "35321007"}
@@ -132,25 +132,6 @@ def body_surface(weight_kg: float, height_m: float) -> float:
     return float(0.007184 * weight_kg**0.425 * (100 * height_m) ** 0.725)
 
 
-def read_suv_headers(paths: Sequence[Path]) -> list[Any]:
-    """Headers of PET slices, with no more than `suv_factor` needs.
-
-    :raises BadInput: a file cannot be read.
-    """
-    import pydicom
-
-    headers = []
-    with warnings.catch_warnings():
-        # Odd values are judged here, in sentences; pydicom's warnings would print them beside.
-        warnings.simplefilter("ignore")
-        for path in paths:
-            try:
-                headers.append(pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=SUV_TAGS))
-            except Exception as error:  # pydicom raises many kinds of errors on damaged files
-                raise BadInput(f'"{path.name}" cannot be read; copy it again from where it came.') from error
-    return headers
-
-
 def suv_factor(headers: Any, kind: SuvKind = SuvKind.BW) -> SuvFactor:
     """The factor from a series' rescaled values (rescale slope and intercept applied slice by slice) to SUV.
 
@@ -160,7 +141,7 @@ def suv_factor(headers: Any, kind: SuvKind = SuvKind.BW) -> SuvFactor:
     series: Sequence[Any] = [headers] if hasattr(headers, "get") else list(headers)
     if not series:
         raise ValueError("suv_factor needs the header of at least one slice")
-    units = _text(series[0], "Units").upper()
+    units = text_of(series[0], "Units").upper()
     result = SuvFactor(None, kind, _STORED_UNITS.get(units, units or "without a unit"), is_fdg=_is_fdg(series[0]))
     reasons = _contradictions(series) + _uncorrected(series)
     if units in ("GML", "CM2ML"):
@@ -192,15 +173,15 @@ def _scaled(image: Image, factor: float) -> Image:
 
 _STORED_UNITS = {"BQML": "Bq/mL", "CNTS": "counts", "GML": "g/mL", "CM2ML": "cm²/mL"}
 _SAME_IN_ALL = (
-    "Units", "SUVType", "DecayCorrection", "CorrectedImage", "PatientWeight", "PatientSize", "PatientSex", "SeriesDate",
-    "SeriesTime",
+    "Units", "SUVType", "DecayCorrection", "CorrectedImage", "PatientWeight", "PatientSize", "PatientSex",
+    "SeriesDate", "SeriesTime",
 )  # fmt: skip
 
 
 def _contradictions(series: Sequence[Any]) -> list[str]:
     """What the slices of one series disagree on, though it decides the factor."""
-    wrong = [name for name in _SAME_IN_ALL if len({_text(header, name) for header in series}) > 1]
-    doses = {tuple(_text(drug, name) for name in _OF_DRUG) for header in series for drug in _drugs(header)[:1]}
+    wrong = [name for name in _SAME_IN_ALL if len({text_of(header, name) for header in series}) > 1]
+    doses = {tuple(text_of(drug, name) for name in _OF_DRUG) for header in series for drug in _drugs(header)[:1]}
     wrong += ["Radiopharmaceutical"] if len(doses) > 1 else []
     return [f"the slices disagree on {', '.join(wrong)}"] if wrong else []
 
@@ -216,14 +197,14 @@ def _uncorrected(series: Sequence[Any]) -> list[str]:
     if "ATTN" not in done:
         reasons.append("the images are not corrected for attenuation")
     # The standard's term is DECY; DECAY is what several scanners write.
-    if not done & {"DECY", "DECAY"} or _text(series[0], "DecayCorrection").upper() == "NONE":
+    if not done & {"DECY", "DECAY"} or text_of(series[0], "DecayCorrection").upper() == "NONE":
         reasons.append("the images are not corrected for decay")
     return reasons
 
 
 def _from_suv(header: Any, result: SuvFactor, units: str, reasons: list[str]) -> SuvFactor:
     """Values that the scanner has made SUV already."""
-    named = _text(header, "SUVType").upper()
+    named = text_of(header, "SUVType").upper()
     stored = SuvKind.BSA if units == "CM2ML" and named in ("", "BSA") else _SUV_TYPES.get(named)
     if stored is None or (units == "CM2ML") != (stored is SuvKind.BSA):
         reasons = [*reasons, f"the header calls its values SUV by {named}, which does not fit their unit"]
@@ -275,7 +256,7 @@ def _from_activity(series: Sequence[Any], result: SuvFactor, reasons: list[str])
     reasons = [*reasons, *missing, *wrong]
     limits: tuple[str, ...] = ()
     waited = 0.0
-    correction = _text(series[0], "DecayCorrection").upper()
+    correction = text_of(series[0], "DecayCorrection").upper()
     if correction == "START":
         if drug is not None and half_life is not None:
             try:
@@ -305,7 +286,8 @@ def _injected(header: Any) -> tuple[float | None, float | None, Any, list[str]]:
         reasons.append(f"the injected dose of {dose:g} Bq cannot be in Bq")
     if half_life is None or half_life <= 0:
         return dose, None, drug, [*reasons, "the half-life is missing"]
-    nuclide = next((_NUCLIDE_CODES[code] for code in _codes(drug, "RadionuclideCodeSequence") if code in _NUCLIDE_CODES), "")
+    nuclides = [_NUCLIDE_CODES.get(code, "") for code in _codes(drug, "RadionuclideCodeSequence")]
+    nuclide = nuclides[0] if nuclides else ""
     known = HALF_LIFE_S.get(nuclide, half_life)
     if abs(half_life - known) > HALF_LIFE_TOLERANCE * known:
         reasons.append(f"the half-life of {half_life:g} s is not that of {nuclide} ({known:g} s)")
@@ -315,7 +297,7 @@ def _injected(header: Any) -> tuple[float | None, float | None, Any, list[str]]:
 def _size(header: Any, kind: SuvKind) -> tuple[float, list[str]]:
     """What the dose is divided by: g (or cm² for SUVbsa), and why it is not known."""
     weight, height = number(header.get("PatientWeight")), number(header.get("PatientSize"))
-    sex = _text(header, "PatientSex").upper()
+    sex = text_of(header, "PatientSex").upper()
     if kind not in (SuvKind.BW, SuvKind.LBM, SuvKind.BSA):
         return 1.0, [f"{kind.value} cannot be turned into another SUV"]
     reasons = _outside(weight, WEIGHT_KG, "weight", "kg")
@@ -346,7 +328,7 @@ def _drugs(header: Any) -> list[Any]:
 
 
 def _codes(item: Any, keyword: str) -> list[str]:
-    return [_text(code, "CodeValue") for code in item.get(keyword) or []]
+    return [text_of(code, "CodeValue") for code in item.get(keyword) or []]
 
 
 def _is_fdg(header: Any) -> bool | None:
@@ -356,14 +338,9 @@ def _is_fdg(header: Any) -> bool | None:
     codes = _codes(drugs[0], "RadiopharmaceuticalCodeSequence")
     if _FDG_CODES.intersection(codes):
         return True
-    names = [_text(drugs[0], "Radiopharmaceutical")]
-    names += [_text(code, "CodeMeaning") for code in drugs[0].get("RadiopharmaceuticalCodeSequence") or []]
+    names = [text_of(drugs[0], "Radiopharmaceutical")]
+    names += [text_of(code, "CodeMeaning") for code in drugs[0].get("RadiopharmaceuticalCodeSequence") or []]
     words = " ".join(names).casefold()
     if not words.strip():
         return None
     return "fdg" in words or "fluorodeoxyglucose" in words or "fludeoxyglucose" in words
-
-
-def _text(header: Any, keyword: str) -> str:
-    value = header.get(keyword)
-    return "" if value is None else str(value).strip()

@@ -17,6 +17,7 @@ from typing import Any
 
 from spinemet import __version__
 from spinemet.assessment import RESEARCH_USE, Assessment, LevelAssessment
+from spinemet.case import Role
 from spinemet.errors import BadInput, SpineMetError
 from spinemet.progress import Progress, part, silent
 
@@ -118,6 +119,13 @@ def _add_assess(commands: Any) -> None:
     command.add_argument(
         "--previous", metavar="FILE", type=Path, help="an earlier assessment.json whose answers and overrides are kept"
     )
+    command.add_argument(
+        "--role",
+        metavar="SERIES=ROLE",
+        action="append",
+        default=[],
+        help='what a series stands for, where its header is wrong, such as "1.2.3=CT" (keys: spinemet index --json)',
+    )
     command.add_argument("--no-scene", action="store_true", help="write no scene for 3D Slicer")
 
 
@@ -177,6 +185,7 @@ def _assess(options: argparse.Namespace) -> None:
             numbering=options.numbering,
             answers=answers,
             previous=previous,
+            roles=_roles(options.role),
             with_scene=not options.no_scene,
             progress=progress,
         )
@@ -206,6 +215,17 @@ def _index(options: argparse.Namespace) -> None:
         return
     print(describe(found, show_identity=options.show_identity))
     _print_results({}, notes)
+
+
+def _roles(pairs: Sequence[str]) -> dict[str, Role]:
+    roles = {}
+    for pair in pairs:
+        key, _, name = pair.rpartition("=")
+        if not key or name not in {role.value for role in Role}:
+            known = ", ".join(role.value for role in Role)
+            raise BadInput(f'--role "{pair}" is not SERIES=ROLE with one of the roles {known}.')
+        roles[key] = Role(name)
+    return roles
 
 
 def _phantom(options: argparse.Namespace) -> None:

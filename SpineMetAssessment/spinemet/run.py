@@ -5,12 +5,14 @@ The command line, batch scripts and cohorts run a study through this one functio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from spinemet.answers import Answers
 from spinemet.assess import assess
 from spinemet.assessment import Assessment
+from spinemet.case import Role
 from spinemet.errors import BadInput, MissingDependency
 from spinemet.files import written_folder
 from spinemet.image import Image
@@ -44,6 +46,7 @@ def assess_study(
     numbering: str | None = None,
     answers: Answers | None = None,
     previous: Assessment | None = None,
+    roles: Mapping[str, Role] | None = None,
     with_scene: bool = True,
     progress: Progress | None = None,
 ) -> Results:
@@ -51,12 +54,13 @@ def assess_study(
 
     :param labels: vertebra outlines; without it the study's folder is searched for a label map.
     :param lesions: lesion outlines; without it no level is scored.
+    :param roles: what series stand for, by their key, where the user knows better than their headers.
     :raises SpineMetError: one sentence on what is wrong and what to do.
     """
     report = progress or silent
     # The folder is opened first, so that an unwritable place is found before the work and not after it.
     with written_folder(out) as folder:
-        study = read_study(study_path, part(report, 0.0, 0.3))
+        study = read_study(study_path, part(report, 0.0, 0.3), roles=roles or {})
         series = study.reference()
         report(0.3, "reading outlines")
         vertebrae, lesion_map = _outlines(study, series.image, labels, lesions, numbering)

@@ -127,6 +127,18 @@ def test_results_do_not_depend_on_the_run(study, tmp_path):
     assert first == second
 
 
+def test_the_users_word_on_a_series_wins_over_its_name(study, tmp_path):
+    study["ct"].rename(tmp_path / "t1.nii.gz")
+    assert assess(study, "--role", "t1.nii.gz=CT", ct=tmp_path / "t1.nii.gz") == 0
+    result = Assessment.load(study["out"] / "assessment.json")
+    assert result.images[0].role.value == "CT"
+    assert result[Level.L3].measurement("mean HU").known
+
+
+def test_a_role_that_does_not_exist_is_refused(study, capsys):
+    assert "T9" in refused(study, capsys, "--role", "ct.nii.gz=T9")
+
+
 def test_an_empty_folder_is_named(study, tmp_path, capsys):
     (tmp_path / "nothing").mkdir()
     assert "nothing" in refused(study, capsys, ct=tmp_path / "nothing")

@@ -17,13 +17,14 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 from enhanced_dicom import ENHANCED_CT, ENHANCED_MR, ENHANCED_PET, item, write_enhanced
 from small_dicom import AXIAL, MR_CLASS, PET_CLASS, write_slice
 from spinemet.case import Role
 from spinemet.errors import BadInput
-from spinemet.study import Series, read_study
+from spinemet.study import Series, read_image, read_study
 from spinemet.study.index import index
 
 Write = Callable[[Path], object]
@@ -433,3 +434,26 @@ def test_a_deflated_bomb_is_not_unpacked(tmp_path):
     tracemalloc.stop()
     assert study.reference().image.shape == (5, 7, 9)
     assert any("f000" in note for note in study.notes)
+
+
+HTJ2K_STREAM = bytes.fromhex(
+    "ff4fff5100294000000000090000000700000000000000000000000900000007000000000000000000010f0101ff50000800"
+    "020000000aff52000c00020001000504044001ff5c00132088909090909090909090909090888888ff64001700014f70656e"
+    "4a50482056657220302e32362e332eff90000a00000000003b0001ff93c000267ffa0507740000c0001280ce01877400a000"
+    "09c02cc99200c23400a0000aa0129440820018c077560000ffd9"
+)
+"""`(numpy.arange(63) * 29 % 4096).reshape(7, 9)` as lossless HTJ2K, encoded by OpenJPH."""
+
+
+def test_htj2k_of_another_encoder_gives_the_same_voxels(tmp_path):
+    pytest.importorskip("openjpeg", reason="the extra spinemet[dicom] is not installed")
+    values = (np.arange(63) * 29 % 4096).reshape(7, 9).astype(np.uint16)
+    for k in range(3):
+        file = write_slice(tmp_path / f"I{k}", values, (0.0, 0.0, 2.0 * k))
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = encapsulate([HTJ2K_STREAM])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.201"
+        dataset.save_as(file, enforce_file_format=True)
+    image = read_image(tmp_path).image
+    assert np.array_equal(image.array, np.broadcast_to(values.astype(np.int16) - 1024, (3, 7, 9)))

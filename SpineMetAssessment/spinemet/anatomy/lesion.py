@@ -213,8 +213,8 @@ def _osteoporotic(
 ) -> tuple[Measurement, Measurement, Measurement]:
     """Below soft tissue the lytic cut says nothing; a lesion is still blastic if nearly all of it is dense."""
     reason = (
-        f"bone would count as lytic only below {low:.0f} HU here (reference mean - {LYTIC_SD:g} SD), among soft tissue; "
-        "look for lost trabeculae or cortex"
+        f"bone would count as lytic only below {low:.0f} HU here (reference mean - {LYTIC_SD:g} SD), among soft"
+        " tissue; look for lost trabeculae or cortex"
     )
     lytic = unknown("lytic fraction", "%", reason, cuts)
     most = 100 * (1 - blastic)

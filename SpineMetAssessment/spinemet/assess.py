@@ -13,7 +13,15 @@ from datetime import datetime, timezone
 import numpy as np
 
 from spinemet import anatomy
-from spinemet.anatomy import BoneReference, CollapseMeasurement, LesionMeasures, Spine, SpineLine, Vertebra
+from spinemet.anatomy import (
+    BoneReference,
+    CollapseMeasurement,
+    LesionMeasures,
+    Posterolateral,
+    Spine,
+    SpineLine,
+    Vertebra,
+)
 from spinemet.answers import Answers
 from spinemet.assessment import Assessment, LevelAssessment, Numbering, Status
 from spinemet.case import ImageRef, Patient, Role, Structure, TimePoint
@@ -127,7 +135,19 @@ class _Study:
             return _unscored(vertebra, Status.NO_LESION, vertebra.reason)
         loss = anatomy.collapse(level, self.spine, involved=self.involved, excluded=self.excluded)
         reference = anatomy.bone_reference(self.ct, self.spine, level, involved=self.involved, excluded=self.excluded)
-        return _scored(vertebra, loss, self._lesion(vertebra, reference), reference, self)
+        return _scored(
+            vertebra, loss, self._lesion(vertebra, reference), reference, self._posterolateral(vertebra), self
+        )
+
+    def _posterolateral(self, vertebra: Vertebra) -> Posterolateral:
+        assert self.lesions is not None
+        level = vertebra.level
+        parts = self.store.run("parts", level, (vertebra.mask, vertebra.frame), lambda: anatomy.partition(vertebra))
+        lesion = anatomy.lesion_mask(vertebra, self.lesions, self.involvement.levels[level])
+        return self.store.run(
+            "posterolateral", level, (vertebra.mask, vertebra.frame, lesion),
+            lambda: anatomy.posterolateral(parts, vertebra, lesion),
+        )  # fmt: skip
 
     def _lesion(self, vertebra: Vertebra, reference: BoneReference) -> LesionMeasures:
         assert self.lesions is not None
@@ -141,7 +161,12 @@ class _Study:
 
 
 def _scored(
-    vertebra: Vertebra, loss: CollapseMeasurement, lesion: LesionMeasures, reference: BoneReference, study: _Study
+    vertebra: Vertebra,
+    loss: CollapseMeasurement,
+    lesion: LesionMeasures,
+    reference: BoneReference,
+    arch: Posterolateral,
+    study: _Study,
 ) -> LevelAssessment:
     level = vertebra.level
     columns = tuple(loss.columns.values())
@@ -152,11 +177,11 @@ def _scored(
         loss=loss.loss,
         involvement=lesion.body_involvement,
         lytic_share=lesion.lytic_share,
-        arch_involved=lesion.arch_involved,
+        arch_involved=arch.involved,
         collapse_evidence=columns,
         lesion_evidence=(lesion.lytic_fraction, lesion.blastic_fraction, lesion.mean_hu, reference.mean),
-        arch_evidence=tuple(lesion.arch_volumes.values()),
-        arch_reason=lesion.arch_reason,
+        arch_evidence=arch.measurements,
+        arch_reason=arch.reason,
     )
     assert study.lesions is not None
     return LevelAssessment(
@@ -164,7 +189,14 @@ def _scored(
         Status.SCORED,
         vertebra.reason,
         result,
-        (*vertebra.measurements, *loss.measurements, *lesion.measurements, reference.mean, reference.deviation),
+        (
+            *vertebra.measurements,
+            *loss.measurements,
+            *lesion.measurements,
+            *arch.measurements,
+            reference.mean,
+            reference.deviation,
+        ),
         vertebra.frame,
         lesion.position,
         tuple(study.lesions.outlines[value].lesion_id for value in study.involvement.levels[level]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from spinemet.anatomy.posterolateral import INVOLVED_PERCENT
 from spinemet.answers import Answers, LevelAnswers
 from spinemet.errors import BadInput
 from spinemet.evidence import Finding, Measurement
@@ -11,6 +12,7 @@ from spinemet.levels import Level
 from spinemet.scores import sins
 from spinemet.scores.sins import SinsResult
 
+PART_THRESHOLD = f"pedicle, facet or costovertebral joint involved from {INVOLVED_PERCENT:g} % of its volume"
 ARCH_LIMIT = "a fracture of the arch without a lesion is not looked for"
 
 
@@ -39,7 +41,9 @@ def grade(
         sins.bone_lesion(lytic_share, evidence=lesion_evidence),
         sins.alignment(answers.alignment, reader=answers.reader),
         sins.collapse(loss, involvement, evidence=collapse_evidence),
-        sins.posterolateral(arch_involved, arch_evidence, limits=(ARCH_LIMIT,), reason=arch_reason),
+        sins.posterolateral(
+            arch_involved, arch_evidence, threshold=PART_THRESHOLD, limits=(ARCH_LIMIT,), reason=arch_reason
+        ),
     ]
     limits = () if confirmed else ("levels unconfirmed",)
     return sins.score([_overridden(finding, answers) for finding in findings], limits=limits)

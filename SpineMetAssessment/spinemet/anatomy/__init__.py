@@ -12,6 +12,10 @@ from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.heights import Column, Height, Plane
 from spinemet.anatomy.involvement import Involvement, involved_levels, lesion_mask
 from spinemet.anatomy.lesion import LesionMeasures, measure_lesion
+from spinemet.anatomy.part_names import Part
+from spinemet.anatomy.parts import Parts, partition
+from spinemet.anatomy.pedicle import Pedicle, Side, pedicles
+from spinemet.anatomy.posterolateral import Posterolateral, posterolateral
 from spinemet.anatomy.spine import MASK_MARGIN_VOXELS, Spine, measure_spine, order_notes
 from spinemet.anatomy.spine_line import LevelHint, SpineLine, spine_line
 from spinemet.anatomy.vertebra import Endplate, Vertebra, measure_vertebra
@@ -26,7 +30,12 @@ __all__ = [
     "Involvement",
     "LesionMeasures",
     "LevelHint",
+    "Part",
+    "Parts",
+    "Pedicle",
     "Plane",
+    "Posterolateral",
+    "Side",
     "Spine",
     "SpineLine",
     "Vertebra",
@@ -41,6 +50,9 @@ __all__ = [
     "measure_spine",
     "measure_vertebra",
     "order_notes",
+    "partition",
+    "pedicles",
+    "posterolateral",
     "spine_line",
     "unoutlined_levels",
 ]

@@ -36,9 +36,6 @@ CUT_ERROR_SD = 0.5
 """How far the cuts are moved, in SD of the reference, for the ± of the lytic share [D]."""
 SMALLEST_ERROR = 1.0
 """Smallest half-width given for the lytic share, points [D]: the outline's own voxels are not surer than that."""
-ARCH_CLEAR_ML = 0.1
-"""Lesion in one side of the arch up to this is none [D]: a posterolateral part counts as involved from 15 % of its
-volume, and the smallest, a thoracic pedicle, has about 0.7 mL."""
 JUNCTION_MM = 1.0
 """Lesion this close behind the plane that parts body and arch counts as the body's [D]: the plane's own error."""
 
@@ -54,7 +51,6 @@ class LesionMeasures:
     :param lytic_fraction: share of the judged voxels, %; `blastic_fraction` likewise.
     :param lytic_share: share of lytic voxels among the abnormal ones, %: what SINS' bone lesion takes.
     :param arch_volumes: lesion in the left and right half of the arch, mL.
-    :param arch_involved: False where a side's arch is free of lesion; None where one of its parts may be involved.
     :param position: center of the lesion in the vertebra, RAS.
     """
 
@@ -66,8 +62,6 @@ class LesionMeasures:
     blastic_fraction: Measurement
     lytic_share: Measurement
     arch_volumes: dict[str, Measurement]
-    arch_involved: dict[str, bool | None]
-    arch_reason: str
     position: Point
 
     @property
@@ -99,7 +93,7 @@ def measure_lesion(ct: Image | None, vertebra: Vertebra, lesion: Image, referenc
     volume = Measurement(
         "lesion volume", total * voxel_ml, "mL", "outlined voxels inside the vertebra", position, limits=limits
     )
-    arch_volumes, arch_involved, arch_reason = _arch(vertebra, inside, position)
+    arch_volumes = _arch(vertebra, inside, position)
     lytic, blastic, share = _kind(ct, vertebra, inside, reference, position)
     return LesionMeasures(
         volume,
@@ -110,8 +104,6 @@ def measure_lesion(ct: Image | None, vertebra: Vertebra, lesion: Image, referenc
         blastic,
         share,
         arch_volumes,
-        arch_involved,
-        arch_reason,
         position,
     )
 
@@ -229,15 +221,12 @@ def _share(values: NDArray[np.float32], low: float, high: float) -> float:
     return lytic / (lytic + blastic) if lytic + blastic > 0 else 0.5
 
 
-def _arch(
-    vertebra: Vertebra, inside: NDArray[np.bool_], position: Point
-) -> tuple[dict[str, Measurement], dict[str, bool | None], str]:
-    """Lesion in each half of the arch; version one cannot tell pedicle and facet from lamina and processes."""
+def _arch(vertebra: Vertebra, inside: NDArray[np.bool_], position: Point) -> dict[str, Measurement]:
+    """Lesion in each half of the arch; `posterolateral` says which of its parts are involved."""
     names = {side: f"lesion in the {side} arch" for side in ("left", "right")}
     arch = vertebra.arch
     if arch is None:
-        unknowns = {side: unknown(name, "mL", vertebra.reason) for side, name in names.items()}
-        return unknowns, {"left": None, "right": None}, vertebra.reason
+        return {side: unknown(name, "mL", vertebra.reason) for side, name in names.items()}
     right, anterior, superior = local_coordinates(vertebra.mask.grid, vertebra.frame)
     wall = vertebra.wall
     behind = inside & arch & (anterior < wall[0] + wall[1] * superior - JUNCTION_MM)
@@ -246,17 +235,6 @@ def _arch(
         "left": voxel_ml * np.count_nonzero(behind & (right < 0)),
         "right": voxel_ml * np.count_nonzero(behind & (right >= 0)),
     }
-    measured = {
+    return {
         side: Measurement(names[side], volumes[side], "mL", "behind the posterior wall", position) for side in volumes
     }
-    involved: dict[str, bool | None] = {
-        side: False if volume <= ARCH_CLEAR_ML else None for side, volume in volumes.items()
-    }
-    sides = [side for side, state in involved.items() if state is None]
-    reason = ""
-    if sides:
-        reason = (
-            f"lesion in the {' and '.join(sides)} arch; whether pedicle or facet is involved is not measured yet: "
-            "a clinician judges"
-        )
-    return measured, involved, reason

@@ -56,7 +56,6 @@ class Thresholds:
     half: float = 50.0
     lytic_share: float = 75.0
     blastic_share: float = 25.0
-    part_involved: float = 15.0
 
 
 DEFAULT = Thresholds()
@@ -225,12 +224,14 @@ def posterolateral(
     involved: Mapping[str, bool | None],
     measurements: Iterable[Measurement] = (),
     *,
+    threshold: str = "",
     limits: tuple[str, ...] = (),
     reason: str = "",
 ) -> Finding:
     """Facet, pedicle or costovertebral joint involvement per side.
 
     :param involved: "left" and "right": True, False, or None where it could not be decided.
+    :param threshold: from when on a part counts as involved, in words.
     """
     left, right = involved["left"], involved["right"]
     evidence = tuple(measurements)
@@ -238,11 +239,11 @@ def posterolateral(
     possible = tuple(sorted({(0, 1, 3)[int(a) + int(b)] for a, b in product(*sides)}))
     if len(possible) > 1:
         return Finding(
-            "posterolateral", None, possible, Source.UNKNOWN, measurements=evidence, limits=limits,
-            reason=reason or "posterolateral parts could not be told apart",
+            "posterolateral", None, possible, Source.UNKNOWN, measurements=evidence, threshold=threshold,
+            limits=limits, reason=reason or "posterolateral parts could not be told apart",
         )  # fmt: skip
     label = {0: "none", 1: f"unilateral ({'left' if left else 'right'})", 3: "bilateral"}[possible[0]]
-    return Finding("posterolateral", possible[0], possible, Source.MEASURED, label, evidence, limits=limits)
+    return Finding("posterolateral", possible[0], possible, Source.MEASURED, label, evidence, threshold, limits=limits)
 
 
 def entered(component: str, option: str, *, reader: str = "", reason: str = "") -> Finding:

@@ -1,0 +1,133 @@
+"""Posterolateral involvement: sides and shares against planted lesions, and the rule's edges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from anatomy_solids import Solid, voxelize
+from spinemet import phantom
+from spinemet.anatomy.costal import costovertebral
+from spinemet.anatomy.involvement import lesion_mask
+from spinemet.anatomy.part_names import Part
+from spinemet.anatomy.parts import Parts, partition
+from spinemet.anatomy.pedicle import Side
+from spinemet.anatomy.posterolateral import Posterolateral, posterolateral
+from spinemet.anatomy.spine import measure_spine
+from spinemet.anatomy.spine_line import LevelHint
+from spinemet.anatomy.vertebra import Vertebra, measure_vertebra
+from spinemet.case import Role
+from spinemet.errors import GridMismatch
+from spinemet.image import Image
+from spinemet.levels import Level
+from spinemet.scores import sins
+
+
+@cache
+def solid() -> tuple[Vertebra, Parts]:
+    vertebra = measure_vertebra(voxelize(Solid(), spacing=0.8), Level.L3, hint=LevelHint())
+    return vertebra, partition(vertebra)
+
+
+def judged(array: np.ndarray, **options) -> Posterolateral:
+    vertebra, parts = solid()
+    return posterolateral(parts, vertebra, vertebra.mask.with_array(array), **options)
+
+
+def filled(part: Part, share: float) -> np.ndarray:
+    """The lateral share of a part's voxels."""
+    vertebra, parts = solid()
+    mask = parts.mask(part)
+    k, j, i = np.nonzero(mask)
+    outward = np.abs(vertebra.frame.to_local(vertebra.mask.to_world(np.stack([i, j, k], axis=-1)))[:, 0])
+    chosen = np.argsort(-outward)[: round(share * outward.size)]
+    array = np.zeros_like(mask)
+    array[k[chosen], j[chosen], i[chosen]] = True
+    return array
+
+
+def test_no_lesion_involves_nothing():
+    result = judged(np.zeros_like(solid()[1].map.array, dtype=bool))
+    assert result.involved == {"left": False, "right": False}
+    assert not result.reason
+
+
+def test_a_filled_pedicle_involves_its_side_only():
+    result = judged(filled(Part.PEDICLE_RIGHT, 0.8))
+    assert result.involved == {"left": False, "right": True}
+    assert sins.posterolateral(result.involved, result.measurements).points == 1
+
+
+def test_lamina_transverse_and_spinous_process_alone_do_not_count():
+    _, parts = solid()
+    alone = [part for part in Part if part.name.startswith(("LAMINA", "TRANSVERSE", "SPINOUS"))]
+    result = judged(parts.mask(*alone))
+    assert result.suggested == {"left": False, "right": False}
+    assert True not in result.involved.values()
+    full = [item for item in result.others if item.value is not None]
+    assert full
+    assert min(item.value for item in full) == pytest.approx(100.0)
+
+
+def test_a_share_near_fifteen_percent_is_left_open_and_says_so():
+    result = judged(filled(Part.PEDICLE_LEFT, 0.15))
+    assert result.involved["left"] is None
+    assert result.near_threshold == {Side.LEFT}
+    assert "near the threshold" in result.reason
+    assert sins.posterolateral(result.involved, result.measurements, reason=result.reason).possible == (0, 1)
+
+
+def test_a_cortical_break_decides():
+    nothing = np.zeros_like(solid()[1].map.array, dtype=bool)
+    assert judged(nothing, cortical_break={Part.PEDICLE_LEFT: True}).involved["left"] is True
+    assert judged(nothing, cortical_break={Part.LAMINA_LEFT: True}).involved["left"] is False
+
+
+def test_another_grid_is_refused():
+    vertebra, parts = solid()
+    other = Image(np.zeros((3, 3, 3), bool), np.eye(4))
+    with pytest.raises(GridMismatch):
+        posterolateral(parts, vertebra, other)
+
+
+def test_ribs_are_only_at_thoracic_levels():
+    vertebra, parts = solid()
+    assert costovertebral(parts, vertebra) == {}
+
+
+@cache
+def patient(spacing: float) -> tuple[phantom.SyntheticPatient, dict[str, Posterolateral]]:
+    size = round(205 / spacing)
+    spec = replace(
+        phantom.random_spec(5), modalities=(Role.CT,), ct_size=(size, size), ct_spacing=(spacing, spacing, spacing)
+    )
+    made = phantom.create(spec)
+    spine = measure_spine(made.vertebrae)
+    found = {}
+    for item in made.truth["lesions"].values():
+        vertebra = spine[Level(item["level"])]
+        mask = lesion_mask(vertebra, made.lesions, [item["label"]])
+        found[item["level"]] = posterolateral(partition(vertebra), vertebra, mask)
+    return made, found
+
+
+@pytest.mark.parametrize("spacing", [1.0, 3.0])
+def test_planted_lesions_involve_the_planted_sides(spacing):
+    made, found = patient(spacing)
+    for item in made.truth["lesions"].values():
+        for side, state in found[item["level"]].involved.items():
+            assert state in (None, side in item["posterolateral_sides"]), (item["level"], side)
+
+
+def test_thoracic_levels_show_the_costovertebral_joint():
+    _, found = patient(1.0)
+    names = [item.name for level, result in found.items() if level[0] == "T" for item in result.measurements]
+    assert any("costovertebral" in name for name in names)
+    assert not any("costovertebral" in item.name for item in found_lumbar(found))
+
+
+def found_lumbar(found: dict[str, Posterolateral]) -> list:
+    return [item for level, result in found.items() if level[0] == "L" for item in result.measurements]

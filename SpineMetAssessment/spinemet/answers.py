@@ -6,12 +6,12 @@ every recompute. The file form is `answers.json`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from spinemet.errors import BadInput
+from spinemet.files import read_json
 from spinemet.levels import Level
 from spinemet.serialize import from_plain, to_plain
 
@@ -85,14 +85,7 @@ class Answers:
     @classmethod
     def load(cls, path: str | Path) -> Answers:
         """Read an `answers.json`. :raises BadInput: missing, not JSON, or with unknown content."""
-        name = Path(path).name
-        try:
-            plain = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadInput(f"The answers file {name} cannot be read; check its path.") from error
-        except ValueError as error:
-            raise BadInput(f"The answers file {name} is not valid JSON ({error}).") from error
-        return cls.from_json(plain)
+        return cls.from_json(read_json(path, "a file as `spinemet assess --help` shows"))
 
     def completed_by(self, earlier: Answers) -> Answers:
         """These answers, and those of `earlier` where these say nothing."""

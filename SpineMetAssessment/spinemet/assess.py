@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from spinemet.anatomy import (
     SpineLine,
     Vertebra,
 )
+from spinemet.anatomy.alignment import Alignment, measure_alignment
+from spinemet.anatomy.angles import posture_of
+from spinemet.anatomy.deformity import alignment_candidates
 from spinemet.answers import Answers
 from spinemet.assessment import Assessment, LevelAssessment, Numbering, Status
 from spinemet.case import ImageRef, Patient, Role, Structure, TimePoint
@@ -122,6 +126,16 @@ class _Study:
         return {level for level, said in self.answers.levels.items() if said.instrumented}
 
     @property
+    def posture(self) -> str:
+        """How the patient lay."""
+        return posture_of(self.ref.patient_position)
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """Angles and slips between all vertebrae, measured once."""
+        return measure_alignment(self.spine, posture=self.posture)
+
+    @property
     def ct(self) -> Image | None:
         """The image as Hounsfield units, None when it is no CT."""
         return self.image if self.ref.role is Role.CT else None
@@ -182,6 +196,7 @@ def _scored(
         lesion_evidence=(lesion.lytic_fraction, lesion.blastic_fraction, lesion.mean_hu, reference.mean),
         arch_evidence=arch.measurements,
         arch_reason=arch.reason,
+        alignment_candidates=alignment_candidates(level, study.spine, unusable=study.excluded, posture=study.posture),
     )
     assert study.lesions is not None
     return LevelAssessment(
@@ -194,6 +209,7 @@ def _scored(
             *loss.measurements,
             *lesion.measurements,
             *arch.measurements,
+            *study.alignment.at(level),
             reference.mean,
             reference.deviation,
         ),

@@ -18,7 +18,7 @@ from spinemet.answers import Answers
 from spinemet.case import ImageRef, Patient, TimePoint
 from spinemet.errors import BadInput
 from spinemet.evidence import Measurement, Point
-from spinemet.files import written_file
+from spinemet.files import read_json, written_file
 from spinemet.levels import Level
 from spinemet.scores import sins
 from spinemet.scores.sins import SinsResult
@@ -167,10 +167,4 @@ class Assessment:
     @classmethod
     def load(cls, path: str | Path) -> Assessment:
         """Read an assessment file. :raises BadInput: missing, damaged or of another version."""
-        try:
-            plain = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadInput(f"{Path(path).name} cannot be read; choose an assessment.json.") from error
-        except ValueError as error:
-            raise BadInput(f"{Path(path).name} is not valid JSON; choose an assessment.json.") from error
-        return cls.from_json(plain)
+        return cls.from_json(read_json(path, "an assessment.json that SpineMet wrote"))

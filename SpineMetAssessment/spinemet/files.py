@@ -1,4 +1,4 @@
-"""Writing without halves: write aside, then rename into place.
+"""Files: writing without halves (write aside, then rename into place), and reading JSON.
 
 `written_file` and `written_folder` yield a temporary path beside the target. Only when the block ends without
 an error does it replace the target; a full disk or a missing right becomes one sentence.
@@ -7,14 +7,31 @@ an error does it replace the target; a full disk or a missing right becomes one 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from spinemet.errors import OutputError
+from spinemet.errors import BadInput, OutputError
+
+
+def read_json(path: str | os.PathLike[str], wanted: str) -> Any:
+    """What a JSON file holds.
+
+    :param wanted: what to choose instead, in words ("an assessment.json that SpineMet wrote").
+    :raises BadInput: the file is missing or no JSON.
+    """
+    file = Path(path)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{file.name} cannot be read; choose {wanted}.") from error
+    except ValueError as error:
+        raise BadInput(f"{file.name} is not valid JSON; choose {wanted}.") from error
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def grade(
     lesion_evidence: Iterable[Measurement] = (),
     arch_evidence: Iterable[Measurement] = (),
     arch_reason: str = "",
+    alignment_candidates: tuple[Measurement, ...] = (),
 ) -> SinsResult:
     """SINS of one involved level; a person's overrides win and keep the suggestion in sight.
 
@@ -39,7 +40,7 @@ def grade(
         sins.location(level, confirmed=confirmed),
         sins.pain(answers.pain, reader=answers.reader),
         sins.bone_lesion(lytic_share, evidence=lesion_evidence),
-        sins.alignment(answers.alignment, reader=answers.reader),
+        sins.alignment(answers.alignment, reader=answers.reader, candidates=alignment_candidates),
         sins.collapse(loss, involvement, evidence=collapse_evidence),
         sins.posterolateral(
             arch_involved, arch_evidence, threshold=PART_THRESHOLD, limits=(ARCH_LIMIT,), reason=arch_reason

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemet.anatomy.canal import projected
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.errors import NotMeasurable
@@ -75,7 +76,7 @@ def arch_ring(vertebra: Vertebra) -> ArchRing:
     samples = sample_box(vertebra.mask, vertebra.frame, lower, upper, STEP_MM)
     inside = samples.values >= INSIDE
     for gap in GAPS_MM:
-        views = [(slope, _hole(_projected(inside, samples, slope), samples, gap)) for slope in PITCHES]
+        views = [(slope, _hole(projected(inside, samples, slope), samples, gap)) for slope in PITCHES]
         slope, hole = max(views, key=lambda view: int(view[1].sum()))
         if hole.any():
             return _ring(hole, samples, wall, slope)
@@ -101,22 +102,6 @@ def _ring(hole: NDArray[np.bool_], samples: LocalSamples, wall: float, slope: fl
     rows = [anterior[row.argmax()] for row in near if row.any()]
     back = float(np.median(rows)) - STEP_MM / 2 if rows else float(anterior[hole.any(axis=0)].min())
     return ArchRing(middle, float(right_end - left_end) / 2, wall, back, slope)
-
-
-def _projected(inside: NDArray[np.bool_], samples: LocalSamples, slope: float) -> NDArray[np.bool_]:
-    """Bone seen along the canal; the height of the origin stays in place."""
-    if slope == 0.0:
-        return np.asarray(inside.any(axis=2))
-    outline = np.zeros(inside.shape[:2], dtype=bool)
-    for index, shift in enumerate(np.rint(samples.axis(2) * slope / STEP_MM).astype(int)):
-        part = inside[:, :, index]
-        if shift > 0:
-            outline[:, :-shift] |= part[:, shift:]
-        elif shift < 0:
-            outline[:, -shift:] |= part[:, :shift]
-        else:
-            outline |= part
-    return outline
 
 
 def _hole(outline: NDArray[np.bool_], samples: LocalSamples, gap_mm: float) -> NDArray[np.bool_]:

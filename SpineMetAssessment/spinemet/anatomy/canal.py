@@ -54,12 +54,12 @@ def axial_view(
         return None
     best: tuple[float, NDArray[np.bool_], NDArray[np.bool_]] | None = None
     for pitch in pitches:
-        outline = _project(inside, samples, np.tan(np.deg2rad(pitch)))
+        outline = projected(inside, samples, np.tan(np.deg2rad(pitch)))
         hole = _largest_hole(outline, samples, 0.0)
         if hole.sum() > (best[0] if best else 0):
             best = (float(hole.sum()), outline, hole)
     if best is None:
-        outline = _project(inside, samples, 0.0)
+        outline = projected(inside, samples, 0.0)
         best = (0.0, outline, _largest_hole(outline, samples, GAP_CLOSED_MM))
     _, outline, hole = best
     canal = _mean(hole, samples) if hole.any() else None
@@ -75,7 +75,7 @@ def axial_view(
     return AxialView(_mean(piece, samples), float(depth.max()), canal, width)
 
 
-def _project(inside: NDArray[np.bool_], samples: LocalSamples, slope: float) -> NDArray[np.bool_]:
+def projected(inside: NDArray[np.bool_], samples: LocalSamples, slope: float) -> NDArray[np.bool_]:
     """Bone seen along a line that moves forward by `slope` mm per mm upward; the origin's height stays in place."""
     if slope == 0.0:
         return np.asarray(inside.any(axis=2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -112,7 +113,10 @@ def _unpack(sample: Sample, archive: Path, target: Path) -> None:
             with tarfile.open(archive) as opened_tar:
                 for member in opened_tar.getmembers():
                     if member.isfile() and member.name.startswith(sample.root + "/") and ".." not in member.name:
-                        opened_tar.extract(member, folder, set_attrs=False)
+                        file = Path(folder) / member.name
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        with opened_tar.extractfile(member) as packed, file.open("wb") as unpacked:  # type: ignore[union-attr]
+                            shutil.copyfileobj(packed, unpacked)
         try:
             (Path(folder) / sample.root).rename(target)
         except OSError:

@@ -58,22 +58,16 @@ def alignment_candidates(
     return tuple(found)
 
 
-def kyphosis_beyond_neighbors(
-    level: Level, spine: Spine, pair: Pair, *, unusable: Collection[Level] = frozenset(), posture: str = SUPINE
-) -> Measurement:
-    """Segmental kyphosis of a pair minus what the nearest intact pairs without `level` let expect.
-
-    The normal spine's course from segment to segment is allowed for (`NORMAL_DEG`).
-    """
-    return _beyond(spine, pair, _barred(level, spine, unusable), posture)
-
-
 def _barred(level: Level, spine: Spine, unusable: Collection[Level]) -> set[Level]:
     """Levels whose angles are no reference for `level`."""
     return {level, *unusable, *fractured_levels(spine, unusable)}
 
 
 def _beyond(spine: Spine, pair: Pair, barred: set[Level], posture: str) -> Measurement:
+    """Segmental kyphosis of a pair minus what the nearest pairs that are not `barred` let expect.
+
+    The normal spine's course from segment to segment is allowed for (`NORMAL_DEG`).
+    """
     name = f"kyphosis {_pair(pair)} beyond the neighbors"
     method = "segmental kyphosis minus that of the neighbors"
     own = segmental_kyphosis(spine, *pair, posture=posture)

@@ -23,9 +23,9 @@ from spinemet.anatomy import (
     SpineLine,
     Vertebra,
 )
-from spinemet.anatomy.alignment import Alignment, measure_alignment
-from spinemet.anatomy.angles import posture_of
-from spinemet.anatomy.deformity import alignment_candidates
+from spinemet.anatomy.alignment.angles import posture_of
+from spinemet.anatomy.alignment.deformity import alignment_candidates
+from spinemet.anatomy.alignment.whole import Alignment, measure_alignment
 from spinemet.answers import Answers
 from spinemet.assessment import Assessment, LevelAssessment, Numbering, Status
 from spinemet.case import ImageRef, Patient, Role, Structure, TimePoint

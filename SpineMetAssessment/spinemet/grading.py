@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spinemet.anatomy.posterolateral import INVOLVED_PERCENT
+from spinemet.anatomy.lesions.posterolateral import INVOLVED_PERCENT
 from spinemet.answers import Answers, LevelAnswers
 from spinemet.errors import BadInput
 from spinemet.evidence import Finding, Measurement

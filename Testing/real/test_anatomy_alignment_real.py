@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from spinemet.anatomy import measure_spine
-from spinemet.anatomy.alignment import Alignment, measure_alignment
-from spinemet.anatomy.angles import landmarks
+from spinemet.anatomy.alignment.angles import landmarks
+from spinemet.anatomy.alignment.whole import Alignment, measure_alignment
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level

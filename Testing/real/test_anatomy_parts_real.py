@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from spinemet.anatomy.part_names import Part
-from spinemet.anatomy.parts import Parts, partition
+from spinemet.anatomy.arch.part_names import Part
+from spinemet.anatomy.arch.parts import Parts, partition
 from spinemet.anatomy.sampling import crop_like
 from spinemet.anatomy.spine import measure_spine
 from spinemet.case import Outline, Structure

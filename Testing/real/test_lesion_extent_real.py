@@ -9,10 +9,10 @@ import pytest
 from scipy import ndimage
 
 from spinemet import anatomy, phantom
-from spinemet.anatomy.cortex import CorticalBreaks, cortical_breaks
-from spinemet.anatomy.extent import expected_body_volume, measure_extent
-from spinemet.anatomy.metal import Foreign, find_metal
-from spinemet.anatomy.wbb import wbb_zones
+from spinemet.anatomy.lesions.cortex import CorticalBreaks, cortical_breaks
+from spinemet.anatomy.lesions.extent import expected_body_volume, measure_extent
+from spinemet.anatomy.lesions.metal import Foreign, find_metal
+from spinemet.anatomy.lesions.wbb import wbb_zones
 from spinemet.case import Outline, Structure
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap

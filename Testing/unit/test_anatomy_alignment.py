@@ -11,10 +11,10 @@ import pytest
 from anatomy_solids import Solid, turned
 from spinemet import phantom
 from spinemet.anatomy import Spine, measure_spine
-from spinemet.anatomy.alignment import Alignment, measure_alignment, rotation, segmental_kyphosis, wedge
-from spinemet.anatomy.angles import landmarks, posture_of
-from spinemet.anatomy.cobb import coronal_cobb
-from spinemet.anatomy.listhesis import listhesis, meyerding
+from spinemet.anatomy.alignment.angles import landmarks, posture_of
+from spinemet.anatomy.alignment.cobb import coronal_cobb
+from spinemet.anatomy.alignment.listhesis import listhesis, meyerding
+from spinemet.anatomy.alignment.whole import Alignment, measure_alignment, rotation, segmental_kyphosis, wedge
 from spinemet.case import Role
 from spinemet.levels import Level
 from spinemet.phantom import ListhesisSpec, PatientSpec

@@ -8,7 +8,7 @@ import pytest
 
 from spinemet import phantom
 from spinemet.anatomy import Spine, measure_spine
-from spinemet.anatomy.deformity import alignment_candidates
+from spinemet.anatomy.alignment.deformity import alignment_candidates
 from spinemet.case import Role
 from spinemet.levels import Level
 from spinemet.phantom import CollapseSpec, ListhesisSpec, PatientSpec

@@ -7,7 +7,7 @@ import pytest
 
 from anatomy_solids import Solid
 from spinemet.anatomy import Spine, measure_spine
-from spinemet.anatomy.bone_quality import BoneQuality, bone_quality
+from spinemet.anatomy.bone.quality import BoneQuality, bone_quality
 from spinemet.image import Image
 from spinemet.levels import Level
 from stacked_solids import Placed, label_map

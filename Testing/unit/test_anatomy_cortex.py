@@ -9,8 +9,8 @@ import pytest
 
 from anatomy_solids import turned
 from broken_bone import BrokenBone, Hole, broken_bone, oblique
-from spinemet.anatomy.bone_surface import bone_surface
-from spinemet.anatomy.cortex import cortical_breaks
+from spinemet.anatomy.lesions.bone_surface import bone_surface
+from spinemet.anatomy.lesions.cortex import cortical_breaks
 from spinemet.image import Grid, Image
 
 ENDPLATE, WALL, SIDE = (0.0, 2.0, 13.0), (0.0, -16.0, 0.0), (22.0, -8.0, 0.0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from spinemet import anatomy, phantom
-from spinemet.anatomy.cortex import cortical_breaks
-from spinemet.anatomy.extent import LesionExtent, expected_body_volume, expected_involvement, measure_extent
+from spinemet.anatomy.lesions.cortex import cortical_breaks
+from spinemet.anatomy.lesions.extent import LesionExtent, expected_body_volume, expected_involvement, measure_extent
 from spinemet.case import Outline, Role, Structure
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap

@@ -6,8 +6,8 @@ import pytest
 
 from anatomy_solids import Solid, voxelize
 from spinemet.anatomy import Column, LevelHint, Vertebra, measure_vertebra
-from spinemet.anatomy.collapse import CollapseMeasurement
-from spinemet.anatomy.fracture import fracture, fracture_shape, genant, lateral_asymmetry
+from spinemet.anatomy.bone.collapse import CollapseMeasurement
+from spinemet.anatomy.bone.fracture import fracture, fracture_shape, genant, lateral_asymmetry
 from spinemet.evidence import Measurement, unknown
 from spinemet.levels import Level
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from broken_bone import BrokenBone, broken_bone, oblique
-from spinemet.anatomy.enostosis import enostosis_hint
-from spinemet.anatomy.metal import Foreign, find_metal
+from spinemet.anatomy.lesions.enostosis import enostosis_hint
+from spinemet.anatomy.lesions.metal import Foreign, find_metal
 from spinemet.case import ImageRef, Role
 from spinemet.image import Image
 

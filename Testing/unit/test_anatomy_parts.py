@@ -10,9 +10,9 @@ import pytest
 
 from anatomy_solids import Solid, turned, voxelize
 from spinemet import phantom
-from spinemet.anatomy.part_names import Part
-from spinemet.anatomy.parts import Parts, partition
-from spinemet.anatomy.pedicle import Side
+from spinemet.anatomy.arch.part_names import Part
+from spinemet.anatomy.arch.parts import Parts, partition
+from spinemet.anatomy.arch.pedicle import Side
 from spinemet.anatomy.spine import measure_spine
 from spinemet.anatomy.spine_line import LevelHint
 from spinemet.anatomy.vertebra import Vertebra, measure_vertebra

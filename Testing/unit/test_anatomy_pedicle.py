@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spinemet import phantom
-from spinemet.anatomy.pedicle import Pedicle, Side, pedicles
+from spinemet.anatomy.arch.pedicle import Pedicle, Side, pedicles
 from spinemet.anatomy.spine import measure_spine
 from spinemet.case import Role
 from spinemet.levels import Level

@@ -10,12 +10,12 @@ import pytest
 
 from anatomy_solids import Solid, voxelize
 from spinemet import phantom
-from spinemet.anatomy.costal import costovertebral
-from spinemet.anatomy.involvement import lesion_mask
-from spinemet.anatomy.part_names import Part
-from spinemet.anatomy.parts import Parts, partition
-from spinemet.anatomy.pedicle import Side
-from spinemet.anatomy.posterolateral import Posterolateral, posterolateral
+from spinemet.anatomy.arch.costal import costovertebral
+from spinemet.anatomy.arch.part_names import Part
+from spinemet.anatomy.arch.parts import Parts, partition
+from spinemet.anatomy.arch.pedicle import Side
+from spinemet.anatomy.lesions.involvement import lesion_mask
+from spinemet.anatomy.lesions.posterolateral import Posterolateral, posterolateral
 from spinemet.anatomy.spine import measure_spine
 from spinemet.anatomy.spine_line import LevelHint
 from spinemet.anatomy.vertebra import Vertebra, measure_vertebra

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from spinemet.anatomy.heights import Column
-from spinemet.anatomy.radiograph import body_heights, cobb_angle, height_losses, listhesis, segmental_kyphosis
-from spinemet.anatomy.radiograph_landmarks import BodyLandmarks
-from spinemet.anatomy.radiograph_motion import Segment, resting_angulation, segment_motion
+from spinemet.anatomy.radiographs.landmarks import BodyLandmarks
+from spinemet.anatomy.radiographs.measures import (
+    body_heights,
+    cobb_angle,
+    height_losses,
+    listhesis,
+    segmental_kyphosis,
+)
+from spinemet.anatomy.radiographs.motion import Segment, resting_angulation, segment_motion
 from spinemet.drr import scale_at
 from spinemet.levels import Level
 from spinemet.phantom.model import Model, build

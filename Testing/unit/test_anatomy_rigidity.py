@@ -7,7 +7,7 @@ import pytest
 
 from anatomy_solids import Solid
 from spinemet.anatomy import measure_spine
-from spinemet.anatomy.rigidity import modulus_of, rigidity, rigidity_profile, sum_slices
+from spinemet.anatomy.bone.rigidity import modulus_of, rigidity, rigidity_profile, sum_slices
 from spinemet.anatomy.sampling import LocalSamples
 from spinemet.image import Image
 from spinemet.levels import Level

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spinemet.anatomy import Involvement
-from spinemet.anatomy.extent import LesionExtent
-from spinemet.anatomy.tomita import Site, assess_tomita, sites_of, tomita_type
+from spinemet.anatomy.lesions.extent import LesionExtent
+from spinemet.anatomy.lesions.tomita import Site, assess_tomita, sites_of, tomita_type
 from spinemet.evidence import Measurement, unknown
 from spinemet.levels import Level
 

@@ -8,7 +8,8 @@ from math import erf, exp, pi, sqrt
 import numpy as np
 import pytest
 
-from spinemet.anatomy.uptake import (
+from spinemet.anatomy.uptake.lesions import Spread, find_lesions
+from spinemet.anatomy.uptake.region import (
     Cut,
     Uptake,
     fixed_threshold,
@@ -17,7 +18,6 @@ from spinemet.anatomy.uptake import (
     share_threshold,
     sphere_weights,
 )
-from spinemet.anatomy.uptake_lesions import Spread, find_lesions
 from spinemet.case import Outline, Role, Structure
 from spinemet.errors import BadInput, GridMismatch, NotMeasurable
 from spinemet.image import Grid, Image

@@ -9,9 +9,9 @@ import pytest
 
 from anatomy_solids import Solid, turned, voxelize
 from spinemet import anatomy
-from spinemet.anatomy.canal_room import canal_room
-from spinemet.anatomy.extent import measure_extent
-from spinemet.anatomy.wbb import Layer, WbbZones, Zone, sector_of, wbb_zones
+from spinemet.anatomy.lesions.canal_room import canal_room
+from spinemet.anatomy.lesions.extent import measure_extent
+from spinemet.anatomy.lesions.wbb import Layer, WbbZones, Zone, sector_of, wbb_zones
 from spinemet.case import Outline, Structure
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from spinemet.anatomy.wbb import Layer, WbbZones, Zone
+from spinemet.anatomy.lesions.wbb import Layer, WbbZones, Zone
 from spinemet.report.wbb_ring import WIDTH, wbb_ring
 
 

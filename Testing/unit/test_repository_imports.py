@@ -190,13 +190,15 @@ def test_imports_make_no_circle() -> None:
 
 
 def _file_scope_neighbors(module: str) -> set[str]:
-    own_packages = {module.rpartition(".")[0], module}
+    parts = module.split(".")
+    own_packages = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
     neighbors = set()
     for item in imports(modules()[module]):
         if item.at_file_scope and item.module in modules():
-            package = item.module.rpartition(".")[0]
-            # Importing a module of another room runs that room's __init__ first.
-            neighbors |= {item.module} | ({package} & set(modules()) - own_packages)
+            # Importing a module of another room runs that room's __init__ first, and those above it.
+            above = item.module.split(".")
+            packages = {".".join(above[:end]) for end in range(1, len(above))}
+            neighbors |= {item.module} | (packages & set(modules()) - own_packages)
     return neighbors - {module, "spinemet"}
 
 

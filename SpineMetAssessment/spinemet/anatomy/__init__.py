@@ -5,17 +5,17 @@ hint of `spine_line`); `collapse` compares heights with neighbors or a prior; `i
 vertebrae; `bone_reference` and `measure_lesion` measure a lesion against the patient's own bone.
 """
 
-from spinemet.anatomy.collapse import CollapseMeasurement, collapse, fractured_levels, height_curve
+from spinemet.anatomy.arch.part_names import Part
+from spinemet.anatomy.arch.parts import Parts, partition
+from spinemet.anatomy.arch.pedicle import Pedicle, Side, pedicles
+from spinemet.anatomy.bone.collapse import CollapseMeasurement, collapse, fractured_levels, height_curve
+from spinemet.anatomy.bone.density import BoneReference, bone_reference
 from spinemet.anatomy.coverage import unoutlined_levels
-from spinemet.anatomy.density import BoneReference, bone_reference
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.heights import Column, Height, Plane
-from spinemet.anatomy.involvement import Involvement, involved_levels, lesion_mask
-from spinemet.anatomy.lesion import LesionMeasures, measure_lesion
-from spinemet.anatomy.part_names import Part
-from spinemet.anatomy.parts import Parts, partition
-from spinemet.anatomy.pedicle import Pedicle, Side, pedicles
-from spinemet.anatomy.posterolateral import Posterolateral, posterolateral
+from spinemet.anatomy.lesions.involvement import Involvement, involved_levels, lesion_mask
+from spinemet.anatomy.lesions.lesion import LesionMeasures, measure_lesion
+from spinemet.anatomy.lesions.posterolateral import Posterolateral, posterolateral
 from spinemet.anatomy.spine import MASK_MARGIN_VOXELS, Spine, measure_spine, order_notes
 from spinemet.anatomy.spine_line import LevelHint, SpineLine, spine_line
 from spinemet.anatomy.vertebra import Endplate, Vertebra, measure_vertebra

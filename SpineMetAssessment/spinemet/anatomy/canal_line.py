@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-from spinemet.anatomy.arch_ring import NOMINAL_DEPTH_MM, ArchRing, arch_ring
+from spinemet.anatomy.arch.ring import NOMINAL_DEPTH_MM, ArchRing, arch_ring
 from spinemet.anatomy.spine import Spine
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.errors import NotMeasurable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spinemet.anatomy.wbb import LEAST_ZONE_ML, SECTORS, Layer, WbbZones, Zone
+from spinemet.anatomy.lesions.wbb import LEAST_ZONE_ML, SECTORS, Layer, WbbZones, Zone
 from spinemet.colors import LESION, hexadecimal
 from spinemet.report.drawing import Figure, svg
 from spinemet.report.markup import Markup, tag

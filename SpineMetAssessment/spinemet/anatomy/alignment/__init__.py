@@ -1,0 +1,1 @@
+"""How the vertebrae stand to each other: angles, slips, curves, pelvis."""

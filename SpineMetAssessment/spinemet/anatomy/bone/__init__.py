@@ -1,0 +1,1 @@
+"""What the bone is worth: density, height loss, fracture, rigidity."""

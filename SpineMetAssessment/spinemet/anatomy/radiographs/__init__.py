@@ -1,0 +1,1 @@
+"""The same measures on radiographs, from landmarks."""

@@ -1,0 +1,217 @@
+"""Measures of every cut: areas, thickness of epidural tumor, its distance to the cord, and the cord's shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemet.anatomy.epidural.cuts import Cuts
+
+Array = NDArray[np.float64]
+
+QUADRANTS = ("ventral", "right", "dorsal", "left")
+ANGLES = 72
+"""Directions in which the outlines are measured from the centerline: every 5°, from the right over the front."""
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """One value per cut, or one row; lengths in mm, areas in mm². NaN where something is not outlined there.
+
+    :param complete: the cut lies wholly within the image and its outlines.
+    :param epidural_area: tumor in the canal outside the sac.
+    :param canal_share: `epidural_area` as a share of the canal, 0 to 1.
+    :param quadrants: (cuts, 4) share of the epidural tumor that lies ventral, right, dorsal, left.
+    :param surround: share of all directions from the centerline in which epidural tumor lies, 0 to 1.
+    :param thickness: diameter of the largest circle within the epidural tumor.
+    :param toward: (cuts, 2) unit vector (right, anterior) from the canal's middle to the epidural tumor.
+    :param gap: distance between epidural tumor and cord; 0 when they touch.
+    :param fluid_area: sac without cord.
+    :param sac_reach: (cuts, ANGLES) distance from the centerline to the sac's edge.
+    :param cord_reach: (cuts, ANGLES) extent of the cord along each direction (half of them repeat).
+    :param cord_center: (cuts, 2) centroid of the cord, mm right and anterior of the centerline.
+    :param open_depth: depth of the canal from back to front that tumor leaves free, in the middle.
+    """
+
+    complete: NDArray[np.bool_]
+    canal_area: Array
+    sac_area: Array
+    cord_area: Array
+    fluid_area: Array
+    epidural_area: Array
+    quadrants: Array
+    surround: Array
+    thickness: Array
+    toward: Array
+    gap: Array
+    cord_ap: Array
+    cord_width: Array
+    cord_center: Array
+    cord_reach: Array
+    sac_reach: Array
+    sac_ap: Array
+    canal_ap: Array
+    open_depth: Array
+
+    @property
+    def canal_share(self) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.canal_area > 0, self.epidural_area / self.canal_area, np.nan)
+
+    @property
+    def ascor(self) -> Array:
+        """Cord area as a share of the canal's (aSCOR)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.cord_area > 0, self.cord_area / self.canal_area, np.nan)
+
+
+def measure_profile(cuts: Cuts) -> Profile:
+    """Measure every cut."""
+    cell = cuts.step**2
+    u, v = np.meshgrid(cuts.u, cuts.v)
+    area = {name: mask.sum(axis=(1, 2)) * cell for name, mask in cuts.masks.items()}
+    cord, sac, canal = cuts.masks["cord"], cuts.masks["sac"], cuts.masks["canal"]
+    epidural = cuts.masks["epidural"]
+    canal_center = _centroids(canal, u, v)
+    toward = _unit(_centroids(epidural, u, v) - canal_center)
+    angles = _angles()
+    return Profile(
+        complete=_complete(cuts, area["canal"]),
+        canal_area=area["canal"],
+        sac_area=area["sac"],
+        cord_area=area["cord"],
+        fluid_area=(sac & ~cord).sum(axis=(1, 2)) * cell,
+        epidural_area=area["epidural"],
+        quadrants=_quadrants(epidural, u, v, canal_center),
+        surround=_surround(epidural, u, v, canal_center),
+        thickness=np.array([_thickness(mask, cuts.step) for mask in epidural]),
+        toward=toward,
+        gap=np.array([_gap(one, other, cuts.step) for one, other in zip(epidural, cord, strict=True)]),
+        cord_ap=_extent(cord, 1, cuts.step),
+        cord_width=_extent(cord, 2, cuts.step),
+        cord_center=_centroids(cord, u, v),
+        cord_reach=_widths(cord, u, v, angles, cuts.step),
+        sac_reach=_reach(sac, cuts, angles),
+        sac_ap=_extent(sac, 1, cuts.step),
+        canal_ap=_extent(canal, 1, cuts.step),
+        open_depth=_open_depth(canal & ~epidural, cuts, canal_center),
+    )
+
+
+def angle_of(direction: NDArray[np.float64]) -> int:
+    """Index of the measured direction nearest to a vector (right, anterior)."""
+    turn = np.degrees(np.arctan2(direction[1], direction[0])) % 360.0
+    return round(turn / (360.0 / ANGLES)) % ANGLES
+
+
+def _angles() -> Array:
+    return np.arange(ANGLES) * (2 * np.pi / ANGLES)
+
+
+def _centroids(mask: NDArray[np.bool_], u: Array, v: Array) -> Array:
+    count = mask.sum(axis=(1, 2)).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.stack([(mask * axis).sum(axis=(1, 2)) / count for axis in (u, v)], axis=1), dtype=float)
+
+
+def _unit(vectors: Array) -> Array:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    divided: Array = vectors / np.where(length > 1e-9, length, np.nan)
+    return divided
+
+
+def _extent(mask: NDArray[np.bool_], axis: int, step: float) -> Array:
+    """Length in mm of each cut's mask along axis 1 (back to front) or 2 (left to right), NaN where it is empty."""
+    present = np.asarray(mask.any(axis=3 - axis))
+    some = present.any(axis=1)
+    first = present.argmax(axis=1)
+    last = present.shape[1] - 1 - present[:, ::-1].argmax(axis=1)
+    return np.where(some, (last - first + 1) * step, np.nan)
+
+
+def _thickness(mask: NDArray[np.bool_], step: float) -> float:
+    if not mask.any():
+        return 0.0
+    deepest = float(ndimage.distance_transform_edt(np.pad(mask, 1)).max())
+    return (2 * deepest - 1) * step
+
+
+def _gap(one: NDArray[np.bool_], other: NDArray[np.bool_], step: float) -> float:
+    if not one.any() or not other.any():
+        return float("nan") if not other.any() else float("inf")
+    # Middles of neighboring points are one step apart though nothing lies between them.
+    return max(0.0, (float(ndimage.distance_transform_edt(~one)[other].min()) - 1) * step)
+
+
+def _widths(mask: NDArray[np.bool_], u: Array, v: Array, angles: Array, step: float) -> Array:
+    """Extent (cuts, ANGLES) of each mask along each direction, NaN for empty masks."""
+    widths = np.full((len(mask), len(angles)), np.nan)
+    half = len(angles) // 2
+    ways = np.stack([np.cos(angles[:half]), np.sin(angles[:half])])
+    for n, cut in enumerate(mask):
+        if cut.any():
+            edge = cut & ~ndimage.binary_erosion(cut)
+            along = np.column_stack([u[edge], v[edge]]) @ ways
+            # Half a point's diagonal at either end, seen along the direction.
+            widths[n] = np.tile(np.ptp(along, axis=0) + step * np.abs(ways).sum(axis=0) * 0.9, 2)
+    return widths
+
+
+def _reach(mask: NDArray[np.bool_], cuts: Cuts, angles: Array) -> Array:
+    """Distance (cuts, ANGLES) from the centerline to the outermost edge of each mask; 0 where it lies elsewhere."""
+    radii = np.arange(0.0, cuts.u[-1], cuts.step / 2)
+    columns = (radii[:, None] * np.cos(angles) - cuts.u[0]) / cuts.step
+    rows = (radii[:, None] * np.sin(angles) - cuts.v[0]) / cuts.step
+    reach = np.zeros((len(mask), len(angles)))
+    for n, cut in enumerate(mask):
+        inside = ndimage.map_coordinates(cut.astype(np.float32), [rows, columns], order=1, prefilter=False) >= 0.5
+        last = len(radii) - 1 - inside[::-1].argmax(axis=0)
+        reach[n] = np.where(inside.any(axis=0), radii[last], 0.0)
+    return reach
+
+
+def _quadrants(mask: NDArray[np.bool_], u: Array, v: Array, center: Array) -> Array:
+    shares = np.full((len(mask), 4), np.nan)
+    for n, cut in enumerate(mask):
+        if cut.any():
+            du, dv = u[cut] - center[n, 0], v[cut] - center[n, 1]
+            ventral, dorsal = (dv >= np.abs(du)), (-dv >= np.abs(du))
+            right, left = (du > np.abs(dv)), (-du > np.abs(dv))
+            shares[n] = [np.mean(part) for part in (ventral, right, dorsal, left)]
+    return shares
+
+
+def _surround(mask: NDArray[np.bool_], u: Array, v: Array, center: Array) -> Array:
+    around = np.zeros(len(mask))
+    for n, cut in enumerate(mask):
+        if cut.any():
+            turn = np.degrees(np.arctan2(v[cut] - center[n, 1], u[cut] - center[n, 0])) % 360.0
+            around[n] = len(np.unique((turn // (360.0 / ANGLES)).astype(int))) / ANGLES
+    return around
+
+
+def _open_depth(free: NDArray[np.bool_], cuts: Cuts, center: Array) -> Array:
+    """Free depth of the canal in a band 2 mm wide round its middle."""
+    depth = np.full(len(free), np.nan)
+    for n, cut in enumerate(free):
+        if np.isfinite(center[n, 0]):
+            band = np.abs(cuts.u - center[n, 0]) <= 1.0
+            depth[n] = float(cut[:, band].sum(axis=0).mean()) * cuts.step
+    return depth
+
+
+def _complete(cuts: Cuts, canal_area: Array) -> NDArray[np.bool_]:
+    """Cuts whose canal is outlined whole: not cut by the image's edge."""
+    usual = np.median(canal_area[canal_area > 0]) if (canal_area > 0).any() else 0.0
+    enough = canal_area > 0.4 * usual
+    right, anterior, _ = cuts.frame.axes(cuts.s)
+    half = 0.5 * float(cuts.u[-1])
+    corners = [
+        cuts.frame.center(cuts.s) + a * half * right + b * half * anterior
+        for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+    ]
+    inside = np.all([cuts.grid.contains(corner) for corner in corners], axis=0)
+    return np.asarray(enough & inside)

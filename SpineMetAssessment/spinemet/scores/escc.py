@@ -1,0 +1,304 @@
+"""ESCC, epidural spinal cord compression (Bilsky 2010, J Neurosurg Spine 13:324), from measures at one level.
+
+The ladder: 0 bone only; 1a epidural tumor, sac not deformed; 1b sac deformed, cord not abutted; 1c cord abutted, not
+compressed; 2 cord compressed, fluid still visible; 3 cord compressed, no fluid visible. The source gives words, not
+millimeters: `Thresholds` holds ours. A decision whose measure lies within its error of the threshold keeps both
+answers, and every grade that these leave open is stated.
+
+Key functions: `grade` for a level with a cord, `grade_below_conus` where there is none, `grade_ct` for CT alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import product
+
+from spinemet.errors import BadInput
+from spinemet.evidence import Measurement, Source
+from spinemet.levels import Level
+
+
+class Grade(str, Enum):
+    """Bilsky's six grades, ascending."""
+
+    NONE = "0"
+    EPIDURAL = "1a"
+    DEFORMED = "1b"
+    ABUTTED = "1c"
+    COMPRESSED = "2"
+    OBLITERATED = "3"
+
+    @property
+    def order(self) -> int:
+        return list(Grade).index(self)
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
+
+
+_WORDS = {
+    Grade.NONE: "no epidural tumor",
+    Grade.EPIDURAL: "epidural tumor, thecal sac not deformed",
+    Grade.DEFORMED: "thecal sac deformed, cord not touched",
+    Grade.ABUTTED: "thecal sac deformed, tumor touches the cord without compressing it",
+    Grade.COMPRESSED: "cord compressed, fluid still visible",
+    Grade.OBLITERATED: "cord compressed, no fluid visible",
+}
+
+HIGH_GRADE_NOMS = (Grade.COMPRESSED, Grade.OBLITERATED)
+"""High grade as NOMS means it (Laufer 2013)."""
+
+HIGH_GRADE_IMAGING = (Grade.ABUTTED, Grade.COMPRESSED, Grade.OBLITERATED)
+"""High grade as studies of automatic grading mean it (Hallinan 2022)."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Our own operational choices for what Bilsky puts in words; every one can be overridden.
+
+    :param tumor_mm: thickness from which tumor in the canal counts as epidural disease.
+    :param tumor_pixels: and this many acquired pixels,
+    :param tumor_pixels_at_most_mm: but never more than this: coarse pixels must not hide a mass.
+    :param indentation_mm: the sac is deformed beyond this.
+    :param contact_pixels: tumor touches the cord within this many acquired pixels.
+    :param cord_loss: share of depth or area that a compressed cord has lost.
+    :param fluid_left: share of the usual fluid below which none is visible.
+    :param wide_pixel_mm: pixels wider than this in the cut tell nothing sure.
+    """
+
+    tumor_mm: float = 1.5
+    tumor_pixels: float = 2.0
+    tumor_pixels_at_most_mm: float = 3.0
+    indentation_mm: float = 1.0
+    contact_pixels: float = 1.0
+    cord_loss: float = 0.15
+    fluid_left: float = 0.10
+    wide_pixel_mm: float = 3.0
+
+
+DEFAULT = Thresholds()
+
+
+@dataclass(frozen=True)
+class EsccMeasures:
+    """What the decisions rest on, at the worst cut of a level. Lengths in mm.
+
+    :param thickness: of epidural tumor; 0 for none.
+    :param indentation: of the sac against its reference.
+    :param gap: between tumor and cord.
+    :param cord_loss: the greater loss of the cord's depth or area against its reference, %.
+    :param cord_loss_mm: the same as a length.
+    :param cord_shift: how far the cord is pushed against its reference.
+    :param fluid_left: fluid against its reference, %.
+    :param pixel: length that one acquired voxel smears together toward the tumor.
+    """
+
+    thickness: Measurement
+    indentation: Measurement
+    gap: Measurement
+    cord_loss: Measurement
+    cord_loss_mm: Measurement
+    cord_shift: Measurement
+    fluid_left: Measurement
+    pixel: float
+
+    @property
+    def all(self) -> tuple[Measurement, ...]:
+        return (
+            self.thickness, self.indentation, self.gap, self.cord_loss, self.cord_loss_mm, self.cord_shift,
+            self.fluid_left,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EsccResult:
+    """The grade of one level.
+
+    :param grade: the suggestion, or a person's; None while unknown.
+    :param possible: every grade that the measures leave open, ascending; equals (grade,) when sure.
+    :param reason: one sentence with the millimeters.
+    :param modified: the wording below the conus or on CT, not validated; "" for Bilsky's own.
+    :param suggested: the computed result that an override replaced.
+    """
+
+    level: Level
+    grade: Grade | None
+    possible: tuple[Grade, ...]
+    source: Source
+    reason: str
+    measurements: tuple[Measurement, ...] = ()
+    limits: tuple[str, ...] = ()
+    modified: str = ""
+    reader: str = ""
+    suggested: EsccResult | None = None
+
+    def __post_init__(self) -> None:
+        if not self.possible or tuple(sorted(set(self.possible), key=lambda item: item.order)) != self.possible:
+            raise ValueError(f"the possible grades at {self.level} must be ascending and unique")
+        if self.grade is not None and self.grade not in self.possible:
+            raise ValueError(f"the grade at {self.level} is not among its possible grades")
+
+    @property
+    def near_threshold(self) -> bool:
+        """Another grade lies within the error of a measure."""
+        return self.grade is not None and len(self.possible) > 1
+
+    @property
+    def alternatives(self) -> tuple[Grade, ...]:
+        return tuple(item for item in self.possible if item is not self.grade)
+
+    def high_grade(self, definition: Sequence[Grade] = HIGH_GRADE_NOMS) -> bool | None:
+        """Whether it is high grade, None while the possible grades disagree."""
+        answers = {item in definition for item in self.possible}
+        return answers.pop() if len(answers) == 1 else None
+
+    def overridden(self, grade: Grade, *, reason: str, reader: str) -> EsccResult:
+        """This result with a person's grade; the computed suggestion stays visible."""
+        computed = self.suggested or self
+        return replace(
+            computed, grade=grade, possible=(grade,), source=Source.OVERRIDDEN,
+            reason=reason or computed.reason, reader=reader, suggested=computed,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """One question of the ladder: its answer, and whether the other answer lies within the error."""
+
+    yes: bool | None
+    sure: bool = True
+
+    @property
+    def answers(self) -> tuple[bool, ...]:
+        if self.yes is None:
+            return (False, True)
+        return (self.yes,) if self.sure else (self.yes, not self.yes)
+
+
+def grade(
+    level: Level, measures: EsccMeasures, *, thresholds: Thresholds = DEFAULT, limits: tuple[str, ...] = ()
+) -> EsccResult:
+    """Grade a level that has a cord.
+
+    :param limits: what a reader must know about the images or outlines; they are passed on.
+    """
+    decisions = _decisions(measures, thresholds)
+    possible = {_ladder(*answers) for answers in product(*(item.answers for item in decisions))}
+    if measures.pixel > thresholds.wide_pixel_mm and measures.thickness.value:
+        limits = (*limits, f"one voxel is {measures.pixel:.1f} mm wide in the cut: no statement on contact")
+        possible |= {_ladder(decisions[0].yes is True, True, contact, False, False) for contact in (False, True)}
+    found = None if any(item.yes is None for item in decisions[: _needed(decisions)]) else _nominal(decisions)
+    ordered = tuple(item for item in Grade if item in possible)
+    if found is not None and found not in ordered:
+        ordered = tuple(item for item in Grade if item in possible or item is found)
+    source = Source.MEASURED if found is not None else Source.UNKNOWN
+    return EsccResult(level, found, ordered, source, _reason(found, measures), measures.all, limits)
+
+
+def unknown_grade(level: Level, reason: str, possible: Sequence[Grade] = tuple(Grade)) -> EsccResult:
+    """A level that could not be graded, with the reason."""
+    return EsccResult(level, None, tuple(possible), Source.UNKNOWN, reason)
+
+
+def entered_grade(level: Level, chosen: str, *, reader: str, reason: str = "") -> EsccResult:
+    """A grade that a person picked without any outline. :raises BadInput: not a grade."""
+    if chosen not in {item.value for item in Grade}:
+        raise BadInput(f'"{chosen}" is not an ESCC grade; use {", ".join(item.value for item in Grade)}.')
+    picked = Grade(chosen)
+    return EsccResult(level, picked, (picked,), Source.ENTERED, reason or picked.words, reader=reader)
+
+
+def worst(results: Sequence[EsccResult]) -> EsccResult | None:
+    """The level whose highest possible grade is highest; of equals the one with the higher grade, then the first."""
+    graded = [item for item in results if item.grade is not None or item.source is not Source.UNKNOWN]
+    if not graded:
+        return None
+    return max(graded, key=lambda item: (item.grade.order if item.grade else -1, item.possible[-1].order))
+
+
+def _decisions(m: EsccMeasures, t: Thresholds) -> tuple[_Decision, _Decision, _Decision, _Decision, _Decision]:
+    """Is there epidural tumor; is the sac deformed; the cord touched; the cord compressed; the fluid gone?"""
+    tumor = _at_least(m.thickness, max(t.tumor_mm, min(t.tumor_pixels * m.pixel, t.tumor_pixels_at_most_mm)))
+    if tumor.yes is False and m.thickness.value and m.thickness.value >= min(t.tumor_mm, m.pixel):
+        # Thinner than the rule asks, yet there: nothing sure.
+        tumor = _Decision(False, sure=False)
+    deformed = _at_least(m.indentation, t.indentation_mm)
+    contact = _at_most(m.gap, t.contact_pixels * m.pixel)
+    by_share = _at_least(m.cord_loss, 100 * t.cord_loss)
+    by_length = _at_least(m.cord_loss_mm, m.pixel)
+    compressed = _both(by_share, by_length)
+    if compressed.yes is False and m.cord_shift.value is not None and m.cord_shift.value >= m.pixel:
+        # A cord that is pushed as a whole is abutted; whether it is pressed, too, stays open.
+        compressed = _Decision(False, sure=False)
+    return tumor, deformed, contact, compressed, _at_most(m.fluid_left, 100 * t.fluid_left)
+
+
+def _at_least(measure: Measurement, threshold: float) -> _Decision:
+    if measure.value is None:
+        return _Decision(None)
+    return _Decision(measure.value >= threshold, abs(measure.value - threshold) > (measure.uncertainty or 0.0))
+
+
+def _at_most(measure: Measurement, threshold: float) -> _Decision:
+    if measure.value is None:
+        return _Decision(None)
+    return _Decision(measure.value <= threshold, abs(measure.value - threshold) > (measure.uncertainty or 0.0))
+
+
+def _both(one: _Decision, other: _Decision) -> _Decision:
+    if one.yes is None or other.yes is None:
+        return _Decision(False) if False in (one.yes, other.yes) else _Decision(None)
+    yes = one.yes and other.yes
+    # Open when turning the unsure answers round would turn the conjunction round.
+    flips = {a and b for a, b in product(one.answers, other.answers)}
+    return _Decision(yes, sure=len(flips) == 1)
+
+
+def _ladder(tumor: bool, deformed: bool, contact: bool, compressed: bool, effaced: bool) -> Grade:
+    if not tumor:
+        return Grade.NONE
+    if not contact:
+        return Grade.DEFORMED if deformed else Grade.EPIDURAL
+    if not compressed:
+        return Grade.ABUTTED
+    return Grade.OBLITERATED if effaced else Grade.COMPRESSED
+
+
+def _needed(decisions: Sequence[_Decision]) -> int:
+    """How many decisions, in order, the nominal way through the ladder asks."""
+    tumor, _, contact, compressed, _ = decisions
+    if tumor.yes is False:
+        return 1
+    if contact.yes is False:
+        return 3
+    return 4 if compressed.yes is False else 5
+
+
+def _nominal(decisions: Sequence[_Decision]) -> Grade:
+    return _ladder(*(bool(item.yes) for item in decisions))
+
+
+def _reason(found: Grade | None, m: EsccMeasures) -> str:
+    """One sentence: what the tumor does, with the millimeters."""
+    if found is None:
+        missing = next((item for item in m.all if item.value is None), None)
+        return f"{missing.name}: {missing.reason}" if missing is not None else "not measured"
+    if found is Grade.NONE:
+        if m.thickness.value:
+            return f"tumor in the canal is {m.thickness.value:.1f} mm thick, too thin to count"
+        return "no tumor in the canal"
+    words = [f"epidural tumor {m.thickness.text()} thick"]
+    if m.indentation.value is not None:
+        words.append(f"sac indented {m.indentation.text()}")
+    if found in HIGH_GRADE_IMAGING:
+        words.append("touches the cord")
+        if m.cord_loss.value is not None:
+            words.append(f"cord {m.cord_loss.value:.0f} % less than expected")
+        if found is not Grade.ABUTTED and m.fluid_left.value is not None:
+            words.append(f"{m.fluid_left.value:.0f} % of the fluid is left")
+    elif m.gap.value is not None:
+        words.append(f"{m.gap.text()} from the cord")
+    return ", ".join(words)

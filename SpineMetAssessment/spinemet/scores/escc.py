@@ -63,7 +63,7 @@ class Thresholds:
     :param tumor_pixels: and this many acquired pixels,
     :param tumor_pixels_at_most_mm: but never more than this: coarse pixels must not hide a mass.
     :param indentation_mm: the sac is deformed beyond this.
-    :param contact_pixels: tumor touches the cord within this many acquired pixels.
+    :param contact_pixels: tumor touches the cord when no more than this many acquired pixels of fluid lie between.
     :param cord_loss: share of depth or area that a compressed cord has lost.
     :param fluid_left: share of the usual fluid below which none is visible.
     :param wide_pixel_mm: pixels wider than this in the cut tell nothing sure.
@@ -73,7 +73,7 @@ class Thresholds:
     tumor_pixels: float = 2.0
     tumor_pixels_at_most_mm: float = 3.0
     indentation_mm: float = 1.0
-    contact_pixels: float = 1.0
+    contact_pixels: float = 0.5
     cord_loss: float = 0.15
     fluid_left: float = 0.10
     wide_pixel_mm: float = 3.0
@@ -196,6 +196,58 @@ def grade(
         ordered = tuple(item for item in Grade if item in possible or item is found)
     source = Source.MEASURED if found is not None else Source.UNKNOWN
     return EsccResult(level, found, ordered, source, _reason(found, measures), measures.all, limits)
+
+
+MODIFIED = "modified, unvalidated: below the conus there is no cord to compress"
+
+
+def grade_below_conus(
+    level: Level, measures: EsccMeasures, sac_loss: Measurement, *, thresholds: Thresholds = DEFAULT,
+    limits: tuple[str, ...] = (),
+) -> EsccResult:  # fmt: skip
+    """A level without cord: how much of the sac is lost and whether fluid is left, in words that are not validated.
+
+    :param sac_loss: loss of the sac's area against its reference, %.
+    """
+    tumor, deformed, *_ = _decisions(measures, thresholds)
+    possible = {_ladder(a, b, False, False, False) for a, b in product(tumor.answers, deformed.answers)}
+    ordered = tuple(item for item in Grade if item in possible)
+    asked = (tumor,) if tumor.yes is False else (tumor, deformed)
+    known = all(item.yes is not None for item in asked)
+    found = _ladder(bool(tumor.yes), bool(deformed.yes), False, False, False) if known else None
+    fluid = measures.fluid_left
+    effaced = _at_most(fluid, 100 * thresholds.fluid_left).yes
+    visible = "not judged" if effaced is None else "effaced" if effaced else "visible"
+    reason = f"sac compromise {sac_loss.text(0)}, fluid {visible}"
+    source = Source.MEASURED if found is not None else Source.UNKNOWN
+    return EsccResult(level, found, ordered, source, reason, (*measures.all, sac_loss), limits, MODIFIED)
+
+
+CT_LOW_SHARE, CT_HIGH_SHARE = 25.0, 50.0
+"""Shares of the canal (%) below which tumor on CT suggests low grade, and above which high grade. Ours."""
+
+CT_ONLY = "CT only, three classes: MRI needed for a grade"
+
+
+def grade_ct(level: Level, thickness: Measurement, canal_share: Measurement) -> EsccResult:
+    """What CT alone suggests: nothing seen, low or high grade; never a grade, and never 0.
+
+    :param canal_share: share of the canal that tumor takes, %.
+    """
+    low, high = (Grade.EPIDURAL, Grade.DEFORMED), HIGH_GRADE_IMAGING
+    possible: tuple[Grade, ...]
+    share = canal_share.value
+    if share is None:
+        return replace(unknown_grade(level, canal_share.reason), modified=CT_ONLY)
+    if not thickness.value or thickness.value < DEFAULT.tumor_mm:
+        possible, words = (Grade.NONE, *low), "no epidural tumor seen on CT"
+    elif share < CT_LOW_SHARE:
+        possible, words = low, f"tumor takes {share:.0f} % of the canal: low grade suspected"
+    elif share > CT_HIGH_SHARE:
+        possible, words = high, f"tumor takes {share:.0f} % of the canal: high grade suspected"
+    else:
+        possible, words = (*low, *high), f"tumor takes {share:.0f} % of the canal: low or high grade"
+    return EsccResult(level, None, possible, Source.UNKNOWN, words, (thickness, canal_share), (), CT_ONLY)
 
 
 def unknown_grade(level: Level, reason: str, possible: Sequence[Grade] = tuple(Grade)) -> EsccResult:

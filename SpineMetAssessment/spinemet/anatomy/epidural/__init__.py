@@ -1,21 +1,30 @@
 """Epidural disease: what tumor does to the thecal sac and the cord, in cuts perpendicular to the canal.
 
-Key functions: `canal_frame` straightens the canal; `make_cuts` samples outlines in cuts perpendicular to it, from the
-image's own grid; `measure_profile` measures every cut; `references` says what each cut would be without tumor.
+Key functions: `canal_frame` straightens the canal; `plan_cuts` and `sample_cuts` look at outlines in cuts
+perpendicular to it, on the image's own grid; `measure_profile` measures every cut; `references` says what each cut
+would be without tumor; `level_spans` and `measure_level` find the worst cut of each level.
 """
 
 from spinemet.anatomy.epidural.canal_frame import CanalFrame, canal_frame
-from spinemet.anatomy.epidural.cuts import Cuts, make_cuts
-from spinemet.anatomy.epidural.profile import Profile, measure_profile
+from spinemet.anatomy.epidural.cuts import CutPlan, Cuts, joined_cuts, plan_cuts, sample_cuts
+from spinemet.anatomy.epidural.level import LevelEpidural, level_spans, measure_level
+from spinemet.anatomy.epidural.profile import Profile, joined, measure_profile
 from spinemet.anatomy.epidural.reference import Reference, references
 
 __all__ = [
     "CanalFrame",
+    "CutPlan",
     "Cuts",
+    "LevelEpidural",
     "Profile",
     "Reference",
     "canal_frame",
-    "make_cuts",
+    "joined",
+    "joined_cuts",
+    "level_spans",
+    "measure_level",
     "measure_profile",
+    "plan_cuts",
     "references",
+    "sample_cuts",
 ]

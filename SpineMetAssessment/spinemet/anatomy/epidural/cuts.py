@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,15 +22,13 @@ _FINEST_MM, _COARSEST_MM = 0.25, 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Cuts:
-    """Outlines in cuts perpendicular to the canal.
+class CutPlan:
+    """Where the cuts lie: half a slice apart along the canal, with points half a pixel apart.
 
     :param s: parameters of the cuts along `frame`, mm.
     :param step: mm between points within a cut.
-    :param u: mm to the right of the centerline, of the columns (nu,).
-    :param v: mm to the front, of the rows (nv,).
-    :param masks: boolean (cuts, nv, nu) by name; the sac holds the cord, "epidural" is tumor in the canal outside the
-        sac.
+    :param u: mm to the right of the centerline, of the columns (nu,); the same to the front for the rows.
+    :param canal_reach: how far the canal reaches from the centerline, mm.
     :param grid: the grid of the image that was outlined.
     """
 
@@ -39,14 +36,66 @@ class Cuts:
     s: Array
     step: float
     u: Array
-    v: Array
-    masks: Mapping[str, NDArray[np.bool_]]
+    canal_reach: float
     grid: Grid
 
-    @cached_property
+    @property
+    def v(self) -> Array:
+        return self.u
+
+    @property
     def spacing(self) -> float:
         """Distance between cuts along the canal, mm."""
         return float(self.s[1] - self.s[0]) if len(self.s) > 1 else 1.0
+
+    def points(self, part: slice) -> Array:
+        """RAS positions (cuts, nv, nu, 3) of the points of some of the cuts."""
+        s = self.s[part]
+        right, anterior, _ = self.frame.axes(s)
+        return np.asarray(
+            self.frame.center(s)[:, None, None, :]
+            + self.u[None, None, :, None] * right[:, None, None, :]
+            + self.v[None, :, None, None] * anterior[:, None, None, :]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Cuts:
+    """Outlines in cuts perpendicular to the canal.
+
+    :param s: parameters of these cuts, all or some of the plan's.
+    :param masks: boolean (cuts, nv, nu) by name; the sac holds the cord, "epidural" is tumor in the canal outside the
+        sac.
+    """
+
+    plan: CutPlan
+    s: Array
+    masks: Mapping[str, NDArray[np.bool_]]
+
+    @property
+    def frame(self) -> CanalFrame:
+        return self.plan.frame
+
+    @property
+    def grid(self) -> Grid:
+        return self.plan.grid
+
+    @property
+    def step(self) -> float:
+        return self.plan.step
+
+    @property
+    def u(self) -> Array:
+        return self.plan.u
+
+    @property
+    def v(self) -> Array:
+        return self.plan.v
+
+    @property
+    def spacing(self) -> float:
+        """Distance between cuts along the canal, mm."""
+        return self.plan.spacing
 
     def resolution(self, cut: int, direction: ArrayLike) -> float:
         """Length in mm along a direction of a cut (right, anterior, superior) that one voxel smears together."""
@@ -63,66 +112,76 @@ class Cuts:
         return (float(x), float(y), float(z))
 
 
-def make_cuts(
-    frame: CanalFrame,
+def plan_cuts(frame: CanalFrame, canal: Image, span: tuple[float, float] | None = None) -> CutPlan:
+    """Lay the cuts along the canal.
+
+    :param canal: the mask that `frame` was made from.
+    :param span: parameters of the first and last cut; the whole outlined canal when left out.
+    :raises BadInput: the span is empty.
+    """
+    low, high = span if span is not None else frame.ends
+    if high <= low:
+        raise BadInput("No part of the canal lies between the two places asked for; choose others.")
+    grid = canal.grid
+    step = float(np.clip(grid.spacing.min() / 2, _FINEST_MM, _COARSEST_MM))
+    way = frame.axes((low + high) / 2)[2]
+    between = float(np.clip(np.max(np.abs(grid.directions.T @ way) * grid.spacing) / 2, 0.5, 2.0))
+    reach = _reach_of(frame, canal, low, high)
+    half = reach + _MARGIN_MM
+    return CutPlan(frame, np.arange(low, high + 1e-6, between), step, np.arange(-half, half + step, step), reach, grid)
+
+
+def sample_cuts(
+    plan: CutPlan,
     *,
     canal: Image,
     sac: Image,
     cord: Image | None = None,
     tumor: Image | None = None,
-    span: tuple[float, float] | None = None,
+    part: slice = slice(None),
 ) -> Cuts:
-    """Sample outlines in cuts half a slice apart.
+    """Sample outlines in the cuts of a plan.
 
     Masks are interpolated linearly between voxel centers and cut at one half, so an edge lies between voxels where
     the outline does.
 
     :param canal: boolean mask of the bony canal; the others (sac with or without the cord in it) on the same grid.
-    :param span: parameters of the first and last cut; the whole outlined canal when left out.
+    :param part: which of the plan's cuts.
     :raises GridMismatch: the masks lie on different grids.
-    :raises BadInput: the span is empty.
     """
-    given = {"canal": canal, "sac": sac, "cord": cord, "tumor": tumor}
-    for mask in given.values():
+    points = plan.points(part)
+    index = plan.grid.to_index(points).reshape(-1, 3)
+    masks = {}
+    for name, mask in {"canal": canal, "sac": sac, "cord": cord, "tumor": tumor}.items():
+        shape = points.shape[:-1]
         if mask is not None:
             canal.require_grid(mask)
-    low, high = span if span is not None else frame.ends
-    if high <= low:
-        raise BadInput("No part of the canal lies between the two places asked for; choose others.")
-    grid = canal.grid
-    voxel = np.sort(grid.spacing)
-    step = float(np.clip(voxel[0] / 2, _FINEST_MM, _COARSEST_MM))
-    way = frame.axes((low + high) / 2)[2]
-    between = float(np.clip(np.max(np.abs(grid.directions.T @ way) * grid.spacing) / 2, 0.5, 2.0))
-    s = np.arange(low, high + 1e-6, between)
-    half = _half_size(frame, canal, low, high)
-    u, v = np.arange(-half, half + step, step), np.arange(-half, half + step, step)
-    right, anterior, _ = frame.axes(s)
-    points = (
-        frame.center(s)[:, None, None, :]
-        + u[None, None, :, None] * right[:, None, None, :]
-        + v[None, :, None, None] * anterior[:, None, None, :]
-    )
-    index = grid.to_index(points).reshape(-1, 3)
-    masks = {}
-    for name, mask in given.items():
-        shape = points.shape[:-1]
         masks[name] = np.zeros(shape, bool) if mask is None else _sampled(mask, index).reshape(shape)
     masks["sac"] = masks["sac"] | masks["cord"]
     masks["canal"] = masks["canal"] | masks["sac"]
     masks["epidural"] = masks["tumor"] & masks["canal"] & ~masks["sac"]
-    return Cuts(frame, s, step, u, v, masks, grid)
+    return Cuts(plan, plan.s[part], masks)
 
 
-def _half_size(frame: CanalFrame, canal: Image, low: float, high: float) -> float:
-    """Half the width of the cuts: the canal's greatest reach from the centerline, and a margin."""
+def joined_cuts(pieces: Sequence[Cuts]) -> Cuts:
+    """Neighboring stretches of one plan as one."""
+    names = pieces[0].masks.keys()
+    return Cuts(
+        pieces[0].plan,
+        np.concatenate([item.s for item in pieces]),
+        {name: np.concatenate([item.masks[name] for item in pieces]) for name in names},
+    )
+
+
+def _reach_of(frame: CanalFrame, canal: Image, low: float, high: float) -> float:
+    """The canal's greatest reach from the centerline, mm."""
     points = canal.to_world(np.argwhere(canal.array)[::5, ::-1])
     s = frame.parameter(points)
     inside = (s >= low) & (s <= high)
     if not inside.any():
         return 15.0
     away = np.linalg.norm(points[inside] - frame.center(s[inside]), axis=1)
-    return float(np.clip(np.percentile(away, 99.5) + _MARGIN_MM, 8.0, 30.0))
+    return float(np.clip(np.percentile(away, 99.5), 5.0, 27.0))
 
 
 def _sampled(mask: Image, index: Array) -> NDArray[np.bool_]:

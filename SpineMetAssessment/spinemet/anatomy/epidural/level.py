@@ -22,6 +22,9 @@ METHOD = "in cuts perpendicular to the canal, from the outlines on the image's o
 EDGE_ERROR = 0.3
 """Error of one edge of an outline, in acquired pixels: half the width of a pixel's uniform error. Ours."""
 
+GAP_ERROR = 0.4
+"""Error of the distance between two outlines, in acquired pixels. Ours, from synthetic segments."""
+
 THICK_SLICE_MM, THICK_SLICE_FACTOR = 4.0, 1.5
 """From this slice thickness on errors are widened by this factor (clinical rules, section 2)."""
 
@@ -147,18 +150,18 @@ def _measures(
     lost, lost_mm = (values[cut] for values in cord_losses(cuts, profile, reference))
     cord_ap = reference.cord_ap[cut]
     missing = no_cord if not np.isfinite(profile.cord_ap[cut]) else no_reference
-    fluid_ref = reference.fluid_area[cut]
+    fluid_ref, sac_ref = reference.fluid_area[cut], reference.sac_area[cut]
     fluid = profile.fluid_area[cut] / fluid_ref if fluid_ref > 0 else float("nan")
     rim = float(np.sqrt(4 * np.pi * max(profile.sac_area[cut], 1.0)))
     shift = float(np.linalg.norm(profile.cord_center[cut] - reference.cord_center[cut]))
     gap = profile.gap[cut]
-    touching = (profile.gap[inside] <= pixel) & (profile.thickness[inside] > 0)
+    touching = (profile.gap[inside] <= 0.5 * pixel) & (profile.thickness[inside] > 0)
     items = [
         known("epidural thickness", profile.thickness[cut], "mm", 2 * edge * 0.7, ""),
         known("epidural area", profile.epidural_area[cut], "mm²", None, ""),
         known("epidural share of the canal", 100 * profile.canal_share[cut], "%", None, "no canal there"),
         known("sac indentation", _indentation(cut, cuts, profile, reference), "mm", 1.4 * edge, no_reference),
-        known("tumor to cord", gap if np.isfinite(gap) else np.nan, "mm", edge,
+        known("tumor to cord", gap if np.isfinite(gap) else np.nan, "mm", GAP_ERROR * widened * pixel,
               "no epidural tumor" if np.isinf(gap) else no_cord),
         known("contact with the cord", float(touching.sum()) * cuts.spacing, "mm", cuts.spacing, no_cord),
         known("cord loss", 100 * lost, "%", 100 * edge * 1.4 / cord_ap if cord_ap > 0 else None, missing),
@@ -171,6 +174,8 @@ def _measures(
         known("cord share of the canal (aSCOR)", 100 * profile.ascor[cut], "%", None, no_cord),
         known("cord compression (MSCC)", 100 * (1 - profile.cord_ap[cut] / cord_ap) if cord_ap > 0 else np.nan, "%",
               100 * edge / cord_ap if cord_ap > 0 else None, missing),
+        known("sac loss", 100 * (1 - profile.sac_area[cut] / sac_ref) if sac_ref > 0 else np.nan, "%",
+              50 * edge * rim / sac_ref if sac_ref > 0 else None, no_reference),
         known("canal compromise", _compromise(cut, profile, reference), "%", None, no_reference),
         known("epidural tumor around the canal", 100 * profile.surround[cut], "%", None, ""),
     ]  # fmt: skip
@@ -199,7 +204,7 @@ _NAMES = {
     "epidural thickness": "mm", "epidural area": "mm²", "epidural share of the canal": "%", "sac indentation": "mm",
     "tumor to cord": "mm", "contact with the cord": "mm", "cord loss": "%", "cord loss as a length": "mm",
     "cord shift": "mm", "fluid left": "%", "cord depth": "mm", "expected cord depth": "mm", "cord area": "mm²",
-    "cord share of the canal (aSCOR)": "%", "cord compression (MSCC)": "%", "canal compromise": "%",
+    "cord share of the canal (aSCOR)": "%", "cord compression (MSCC)": "%", "sac loss": "%", "canal compromise": "%",
     "epidural tumor around the canal": "%",
 }  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ Array = NDArray[np.float64]
 QUADRANTS = ("ventral", "right", "dorsal", "left")
 ANGLES = 72
 """Directions in which the outlines are measured from the centerline: every 5°, from the right over the front."""
+
+
+CONTACT_MM = 1.5
+"""Tumor touches the cord over at least this length of its edge. Ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,13 @@ class Profile:
             return np.where(self.cord_area > 0, self.cord_area / self.canal_area, np.nan)
 
 
+def joined(profiles: Sequence[Profile]) -> Profile:
+    """One profile from those of neighboring stretches of canal."""
+    return Profile(**{
+        item.name: np.concatenate([getattr(profile, item.name) for profile in profiles]) for item in fields(Profile)
+    })  # fmt: skip
+
+
 def measure_profile(cuts: Cuts) -> Profile:
     """Measure every cut."""
     cell = cuts.step**2
@@ -79,7 +91,7 @@ def measure_profile(cuts: Cuts) -> Profile:
     toward = _unit(_centroids(epidural, u, v) - canal_center)
     angles = _angles()
     return Profile(
-        complete=_complete(cuts, area["canal"]),
+        complete=_complete(cuts),
         canal_area=area["canal"],
         sac_area=area["sac"],
         cord_area=area["cord"],
@@ -108,24 +120,23 @@ def angle_of(direction: NDArray[np.float64]) -> int:
 
 
 def _angles() -> Array:
-    return np.arange(ANGLES) * (2 * np.pi / ANGLES)
+    return np.linspace(0.0, 2 * np.pi, ANGLES, endpoint=False)
 
 
 def _centroids(mask: NDArray[np.bool_], u: Array, v: Array) -> Array:
-    count = mask.sum(axis=(1, 2)).astype(float)
+    count: Array = np.asarray(mask.sum(axis=(1, 2)), dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.stack([(mask * axis).sum(axis=(1, 2)) / count for axis in (u, v)], axis=1), dtype=float)
+        return np.stack([(mask * axis).sum(axis=(1, 2)) / count for axis in (u, v)], axis=1)
 
 
 def _unit(vectors: Array) -> Array:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    divided: Array = vectors / np.where(length > 1e-9, length, np.nan)
-    return divided
+    return np.asarray(vectors / np.where(length > 1e-9, length, np.nan), dtype=np.float64)
 
 
 def _extent(mask: NDArray[np.bool_], axis: int, step: float) -> Array:
     """Length in mm of each cut's mask along axis 1 (back to front) or 2 (left to right), NaN where it is empty."""
-    present = np.asarray(mask.any(axis=3 - axis))
+    present: NDArray[np.bool_] = np.any(mask, axis=3 - axis)
     some = present.any(axis=1)
     first = present.argmax(axis=1)
     last = present.shape[1] - 1 - present[:, ::-1].argmax(axis=1)
@@ -140,10 +151,14 @@ def _thickness(mask: NDArray[np.bool_], step: float) -> float:
 
 
 def _gap(one: NDArray[np.bool_], other: NDArray[np.bool_], step: float) -> float:
+    """Distance within which `CONTACT_MM` of the other's edge lies from the one: a single corner is no contact."""
     if not one.any() or not other.any():
         return float("nan") if not other.any() else float("inf")
+    edge = other & ~ndimage.binary_erosion(other)
+    away = np.sort(ndimage.distance_transform_edt(~one)[edge])
+    rank = min(len(away) - 1, round(CONTACT_MM / step))
     # Middles of neighboring points are one step apart though nothing lies between them.
-    return max(0.0, (float(ndimage.distance_transform_edt(~one)[other].min()) - 1) * step)
+    return max(0.0, (float(away[rank]) - 1) * step)
 
 
 def _widths(mask: NDArray[np.bool_], u: Array, v: Array, angles: Array, step: float) -> Array:
@@ -203,15 +218,16 @@ def _open_depth(free: NDArray[np.bool_], cuts: Cuts, center: Array) -> Array:
     return depth
 
 
-def _complete(cuts: Cuts, canal_area: Array) -> NDArray[np.bool_]:
-    """Cuts whose canal is outlined whole: not cut by the image's edge."""
-    usual = np.median(canal_area[canal_area > 0]) if (canal_area > 0).any() else 0.0
-    enough = canal_area > 0.4 * usual
+def _complete(cuts: Cuts) -> NDArray[np.bool_]:
+    """Cuts that outline a canal whose whole neighborhood lies within the image."""
+    canal = cuts.masks["canal"]
+    some = canal.any(axis=(1, 2))
+    rim = (canal[:, 0] | canal[:, -1]).any(axis=1) | (canal[:, :, 0] | canal[:, :, -1]).any(axis=1)
     right, anterior, _ = cuts.frame.axes(cuts.s)
-    half = 0.5 * float(cuts.u[-1])
+    half = cuts.plan.canal_reach
     corners = [
         cuts.frame.center(cuts.s) + a * half * right + b * half * anterior
-        for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+        for a, b in ((1, 0), (-1, 0), (0, 1), (0, -1))
     ]
     inside = np.all([cuts.grid.contains(corner) for corner in corners], axis=0)
-    return np.asarray(enough & inside)
+    return np.asarray(some & ~rim & inside)

@@ -8,6 +8,7 @@ Parsing is exact: "T1" is not "T10", and what is not a level raises.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from enum import Enum
 from functools import total_ordering
 
@@ -148,3 +149,25 @@ def adjacent(level: Level, step: int, present: set[Level] | frozenset[Level] | N
     line = [item for item in Level if not item.is_variant or item is level or (present and item in present)]
     index = line.index(level) + step
     return line[index] if 0 <= index < len(line) else None
+
+
+def shifted(levels: Collection[Level], step: int) -> dict[Level, Level]:
+    """New names of all levels when the whole spine is renamed by `step` places toward the tail (negative: the head).
+
+    Variants among the levels keep their place in the line: with T13 present, T12 becomes T13 and T13 becomes L1.
+
+    :raises BadInput: a level would be named beyond C1 or S5; nothing is renamed then.
+    """
+    present = set(levels)
+    result: dict[Level, Level] = {}
+    for level in sorted(present):
+        name = adjacent(level, step, present)
+        if level is Level.OCC:
+            raise BadInput("The occiput cannot be renamed; leave it out when the names are shifted.")
+        if name is None or name is Level.OCC:
+            end = "above C1" if step < 0 else "below S5"
+            raise BadInput(
+                f"{level} cannot be renamed: there is no name {end}. Remove its outline first, or shift the other way."
+            )
+        result[level] = name
+    return result

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
 
 from spinemet.anatomy.arch.part_names import Part
 from spinemet.anatomy.arch.parts import Parts, partition
+from spinemet.anatomy.arch.pedicle import Side
 from spinemet.anatomy.sampling import crop_like
 from spinemet.anatomy.spine import measure_spine
 from spinemet.case import Outline, Structure
@@ -61,8 +63,8 @@ def test_parts_agree_with_the_experts_subregions(tptbox_files):
     assert found["posterior elements"] >= 0.88
     assert found["spinous"] >= 0.85
     assert min(found["transverse"], found["superior articular"], found["inferior articular"]) >= 0.75
-    # The expert's arch alone, a thin strut at 1.5 mm voxels, is met less well.
-    assert found["arch"] >= 0.75
+    # The expert's arch alone, a thin strut at 1.5 mm voxels, is met less well: the bar of 0.88 is not reached.
+    assert found["arch"] >= 0.78
 
 
 @cache
@@ -92,15 +94,66 @@ def test_every_ordinary_vertebra_is_parted_into_plausible_parts(shared_data, nam
             assert min(left, right) >= 0.25 * max(left, right), (level, kind)
 
 
-def test_resampling_moves_no_part_of_a_lumbar_vertebra_by_more_than_two_percent_of_it(shared_data):
+def turned(grid: Grid, spacing: float, degrees: tuple[float, float, float]) -> Grid:
+    """A grid that covers another one, turned and of equal spacing."""
+    axes = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix() @ grid.directions
+    ends = [[x * (n - 1) for x, n in zip(corner, grid.shape[::-1], strict=True)] for corner in np.ndindex(2, 2, 2)]
+    corners = grid.to_world(np.array(ends, float)) @ axes
+    low = corners.min(axis=0)
+    count = np.ceil((corners.max(axis=0) - low) / spacing).astype(int) + 1
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = axes * spacing, axes @ (low + 0.3 * spacing)
+    return Grid((int(count[2]), int(count[1]), int(count[0])), matrix)
+
+
+@cache
+def lumbar(folder: Path) -> dict[Level, Parts]:
+    return parted(verse(folder, LUMBAR))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "degrees"), [(0.8, (0, 0, 0)), (1.25, (0, 0, 0)), (1.0, (12, 8, -15)), (1.0, (-20, 10, 25))]
+)
+def test_resampling_and_turning_move_no_part_by_more_than_two_percent_of_the_vertebra(shared_data, spacing, degrees):
     labels = verse(shared_data, LUMBAR)
-    before = parted(labels)
-    grid = labels.image.grid
-    matrix = grid.ijk_to_ras.copy()
-    matrix[:3, :3] *= 0.8
-    shape = tuple(int(n / 0.8) for n in grid.shape)
-    after = parted(LabelMap(labels.image.resample(Grid((shape[0], shape[1], shape[2]), matrix), nearest=True),
-                            labels.outlines))  # fmt: skip
-    for level in (Level.L1, Level.L2, Level.L3):
-        shares = [item.counts[1:] / item.counts[1:].sum() for item in (before[level], after[level])]
-        assert np.abs(shares[0] - shares[1]).max() <= 0.02, level
+    image = labels.image.resample(turned(labels.image.grid, spacing, degrees), nearest=True)
+    after = parted(LabelMap(image, labels.outlines))
+    for level, before in lumbar(shared_data).items():
+        volumes = [item.counts[1:] * item.map.voxel_volume for item in (before, after[level])]
+        change = np.abs(volumes[1] - volumes[0])
+        assert change.max() <= 0.02 * volumes[0].sum(), level
+        assert change[0] <= 0.02 * volumes[0][0], level
+
+
+def test_a_mirrored_spine_has_its_sides_exchanged(shared_data):
+    labels = verse(shared_data, LUMBAR)
+    image = Image(labels.image.array, np.diag([-1.0, 1.0, 1.0, 1.0]) @ labels.image.ijk_to_ras, name="mirrored")
+    after = parted(LabelMap(image, labels.outlines))
+    other = [part.on(Side.LEFT if part.side is Side.RIGHT else Side.RIGHT) for part in Part]
+    for level, before in lumbar(shared_data).items():
+        whole = before.counts[1:].sum()
+        assert np.abs(before.counts[1:] - after[level].counts[other]).max() <= 0.005 * whole, level
+
+
+def test_neck_pedicles_have_published_sizes(shared_data):
+    parts = parted(verse(shared_data, CERVICAL))
+    widths = {level: [item.width.value for item in found.pedicles.values()] for level, found in parts.items()}
+    print({str(level): [value and round(value, 1) for value in row] for level, row in widths.items()})
+    neck = [np.mean(widths[level]) for level in (Level.C3, Level.C4, Level.C5, Level.C6, Level.C7)]
+    # Means of 338 pedicles: 4.9 mm at C3 to 6.6 mm at C7, none under 3.2 mm (Woodward et al. 2008).
+    assert min(neck) >= 3.2
+    assert max(neck) <= 8.0
+    assert abs(np.mean(neck) - 5.75) <= 0.75
+    assert neck[0] < neck[-1]
+    thoracic = [np.mean(widths[level]) for level in (Level.T1, Level.T2, Level.T3, Level.T4, Level.T5)]
+    assert max(thoracic) == thoracic[0]
+    assert thoracic[0] <= 10.0
+    assert max(thoracic[2:]) <= 6.0
+
+
+def test_lumbar_pedicles_grow_wider_downward(shared_data):
+    widths = [[item.width.value for item in found.pedicles.values()] for found in lumbar(shared_data).values()]
+    means = np.mean(np.array(widths, dtype=float), axis=1)
+    print(means.round(1))
+    assert (np.diff(means) > 0).all()
+    assert 12.0 <= means[-1] <= 20.0

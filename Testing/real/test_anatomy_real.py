@@ -70,15 +70,20 @@ def test_lumbar_vertebrae_are_measured_and_cut_or_sacral_ones_are_said_not_to_be
     assert "sacrum" in spine[Level.S1].reason
 
 
-def test_heights_are_within_one_voxel_of_the_report_on_the_outlines_it_was_made_from(report_folder):
+def test_heights_agree_with_the_report_on_the_outlines_it_was_made_from(report_folder):
+    """In the nearest of three planes, since the report's slice is the one with the largest spread; and mid-sagittal
+    on the average."""
     path = report_folder / "test_result" / "totalseg_vertebrae_pp_refined.nii.gz"
     names = {19: Level.T12, **{19 + n: Level(f"L{n}") for n in range(1, 6)}}
     spine = measure_spine(label_map(path, names))
-    differences = [
-        nearest(spine[level], column, reported(report_folder, level, column)) for level in LUMBAR for column in Column
-    ]
+    places = [(level, column, reported(report_folder, level, column)) for level in LUMBAR for column in Column]
+    differences = [nearest(spine[level], column, other) for level, column, other in places]
+    middle = [spine[level].height(column).value - other for level, column, other in places]
+    for (level, column, other), near, mid in zip(places, differences, middle, strict=True):
+        print(f"{level} {column.value:9} report {other:.1f} nearest {near:+.1f} mid-sagittal {mid:+.1f} mm")
     assert np.abs(differences).max() <= VOXEL_MM
     assert abs(np.mean(differences)) <= 1.5
+    assert abs(np.mean(middle)) <= 1.5
 
 
 def test_heights_of_the_whole_vertebra_outlines_agree_with_the_report_in_the_middle(lumbar, report_folder):
@@ -154,7 +159,7 @@ def test_turned_and_resampled_masks_measure_the_same(shared_data, level):
     third = measure_vertebra(finer.with_array(finer.array >= 0.5), level, hint=hint)
     for column in Column:
         first = spine[level].height(column)
-        assert again.height(column).value == pytest.approx(first.value, abs=0.1)
+        assert again.height(column).value == pytest.approx(first.value, abs=0.4)
         assert third.height(column).value == pytest.approx(first.value, abs=0.8)
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from spinemet.anatomy import Spine
-from spinemet.anatomy.alignment.angles import Landmarks
-from spinemet.anatomy.alignment.endplates import Plate, Plates
+from spinemet.anatomy.alignment.angles import Landmarks, Plates
 from spinemet.anatomy.alignment.pelvis import pelvis
 from spinemet.anatomy.alignment.white_panjabi import motion_limit, motion_note, translation_limit, translation_note
+from spinemet.anatomy.endplate import Endplate as Plate
 from spinemet.evidence import Measurement
 from spinemet.levels import Level
 

@@ -54,6 +54,13 @@ def test_one_neighbor_is_flagged():
     assert any("one neighbor only (L2)" in text for text in result.loss.limits)
 
 
+def test_one_neighbor_tells_the_loss_less_surely_than_two(five):
+    two = collapse(L2, five, involved={L2}).columns[Column.MIDDLE]
+    one = collapse(L2, five, involved={L2, L1, T12}).columns[Column.MIDDLE]
+    assert one.limits and not two.limits
+    assert one.uncertainty > 1.2 * two.uncertainty
+
+
 def test_no_neighbor_leaves_collapse_unknown_with_the_height_curve(five):
     result = collapse(L2, five, involved=set(five.vertebrae))
     assert result.loss.value is None and result.loss.reason

@@ -13,6 +13,7 @@ from spinemet import phantom
 from spinemet.anatomy.arch.part_names import Part
 from spinemet.anatomy.arch.parts import Parts, partition
 from spinemet.anatomy.arch.pedicle import Side
+from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.spine import measure_spine
 from spinemet.anatomy.spine_line import LevelHint
 from spinemet.anatomy.vertebra import Vertebra, measure_vertebra
@@ -80,7 +81,7 @@ def test_parts_agree_with_the_construction_at_fine_voxels():
     assert np.mean(found["transverse"]) >= 0.90
 
 
-@pytest.mark.parametrize(("spacing", "least"), [(2.0, 0.84), (3.0, 0.78)])
+@pytest.mark.parametrize(("spacing", "least"), [(2.0, 0.88), (3.0, 0.86)])
 def test_coarse_voxels_lose_some_of_the_agreement_but_not_the_parts(spacing, least):
     found = overlaps(spacing)
     assert np.mean([value for row in found.values() for value in row]) >= least
@@ -130,6 +131,54 @@ def test_an_oblique_grid_changes_no_part_by_more_than_two_percent_of_the_vertebr
     )
     whole = straight.counts[1:].sum()
     assert np.abs(straight.counts - tilted.counts)[1:].max() <= 0.02 * whole
+
+
+MIRROR = np.diag([-1.0, 1.0, 1.0])
+
+
+def mirrored(item: Vertebra) -> Vertebra:
+    """The mirror image of a measured vertebra, its frame and plates with it."""
+    matrix = item.mask.ijk_to_ras.copy()
+    matrix[0] *= -1
+    frame = VertebraFrame.from_directions(
+        MIRROR @ item.frame.origin, MIRROR @ item.frame.superior, MIRROR @ item.frame.anterior
+    )
+    plates = {
+        name: replace(plate, center=tuple(MIRROR @ plate.center), normal=tuple(MIRROR @ plate.normal))
+        for name in ("superior_endplate", "inferior_endplate")
+        if (plate := getattr(item, name)) is not None
+    }
+    return replace(item, mask=Image(item.mask.array, matrix, name="mirrored"), frame=frame, **plates)
+
+
+def test_a_mirrored_vertebra_has_its_sides_exchanged():
+    exchanged = [part.on(Side.LEFT if part.side is Side.RIGHT else Side.RIGHT) for part in Part]
+    table = np.array([0, *exchanged], dtype=np.uint8)
+    first = measure_vertebra(voxelize(Solid(wedge=6.0, lateral=4.0), spacing=0.8), Level.L3, hint=AXIAL)
+    second = mirrored(first)
+    expected = table[partition(first).map.array]
+    whole = np.count_nonzero(expected)
+    assert np.count_nonzero(partition(second).map.array != expected) <= 1e-4 * whole
+    # Measured anew, the frame itself may lie off by a hair.
+    anew = partition(measure_vertebra(second.mask, Level.L3, hint=AXIAL))
+    assert np.count_nonzero(anew.map.array != expected) <= 0.005 * whole
+
+
+def test_a_laminectomy_leaves_no_spinous_process_and_keeps_the_pedicles():
+    model, measured = patient(1.0)
+    vertebra, before = measured[Level.L3]
+    k, j, i = np.indices(vertebra.mask.shape)
+    local = vertebra.frame.to_local(vertebra.mask.to_world(np.stack([i, j, k], axis=-1)))
+    ring = before.ring
+    assert ring is not None
+    taken = (local[..., 1] < ring.back + 3.0) & (np.abs(local[..., 0] - ring.middle) < ring.half_width)
+    parts = partition(measure_vertebra(without(vertebra.mask, ~taken), Level.L3, hint=AXIAL))
+    assert parts.parted
+    assert not parts.volume(Part.SPINOUS).known
+    for side in Side:
+        width = parts.pedicles[side].width
+        assert width.value is not None
+        assert abs(width.value - model.shapes[Level.L3].size.pedicle_width) <= 1.0
 
 
 def without(vertebra_mask: Image, keep: np.ndarray) -> Image:

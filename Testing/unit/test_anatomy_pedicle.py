@@ -8,9 +8,12 @@ from functools import cache
 import numpy as np
 import pytest
 
+from anatomy_solids import Solid, voxelize
 from spinemet import phantom
 from spinemet.anatomy.arch.pedicle import Pedicle, Side, pedicles
 from spinemet.anatomy.spine import measure_spine
+from spinemet.anatomy.spine_line import LevelHint
+from spinemet.anatomy.vertebra import measure_vertebra
 from spinemet.case import Role
 from spinemet.levels import Level
 from spinemet.phantom.shape import VertebraShape
@@ -70,6 +73,14 @@ def test_the_isthmus_lies_in_the_pedicle():
         x, y, z = (np.array([v], np.float32) for v in np.linalg.inv(pose)[:3] @ [*item.center, 1.0])
         assert shape.arch(x, y, z)["pedicle"][0] < 0, (level, item.side)
         assert np.sign(x[0]) == item.side.sign
+
+
+def test_c1_c2_and_the_sacrum_say_why_there_is_no_pedicle():
+    for level in (Level.C1, Level.C2, Level.S1):
+        vertebra = measure_vertebra(voxelize(Solid()), level, hint=LevelHint())
+        for item in pedicles(vertebra).values():
+            assert not item.width.known
+            assert str(level) in item.reason or "sacrum" in item.reason
 
 
 def test_sides_are_named_for_the_patient():

@@ -13,7 +13,6 @@ from spinemet import phantom
 from spinemet.anatomy.arch.costal import costovertebral
 from spinemet.anatomy.arch.part_names import Part
 from spinemet.anatomy.arch.parts import Parts, partition
-from spinemet.anatomy.arch.pedicle import Side
 from spinemet.anatomy.lesions.involvement import lesion_mask
 from spinemet.anatomy.lesions.posterolateral import Posterolateral, posterolateral
 from spinemet.anatomy.spine import measure_spine
@@ -21,6 +20,7 @@ from spinemet.anatomy.spine_line import LevelHint
 from spinemet.anatomy.vertebra import Vertebra, measure_vertebra
 from spinemet.case import Role
 from spinemet.errors import GridMismatch
+from spinemet.evidence import Measurement
 from spinemet.image import Image
 from spinemet.levels import Level
 from spinemet.scores import sins
@@ -37,6 +37,13 @@ def judged(array: np.ndarray, **options) -> Posterolateral:
     return posterolateral(parts, vertebra, vertebra.mask.with_array(array), **options)
 
 
+def sides(result: Posterolateral) -> sins.Sides:
+    return sins.involved_sides(
+        {side.value: shares for side, shares in result.shares.items()},
+        broken={side.value: [part.title for part in parts] for side, parts in result.broken.items()},
+    )
+
+
 def filled(part: Part, share: float) -> np.ndarray:
     """The lateral share of a part's voxels."""
     vertebra, parts = solid()
@@ -51,39 +58,55 @@ def filled(part: Part, share: float) -> np.ndarray:
 
 def test_no_lesion_involves_nothing():
     result = judged(np.zeros_like(solid()[1].map.array, dtype=bool))
-    assert result.involved == {"left": False, "right": False}
-    assert not result.reason
+    assert sides(result) == sins.Sides({"left": False, "right": False})
 
 
 def test_a_filled_pedicle_involves_its_side_only():
     result = judged(filled(Part.PEDICLE_RIGHT, 0.8))
-    assert result.involved == {"left": False, "right": True}
-    assert sins.posterolateral(result.involved, result.measurements).points == 1
+    assert sides(result).involved == {"left": False, "right": True}
+    assert sins.posterolateral(sides(result).involved, result.measurements).points == 1
 
 
 def test_lamina_transverse_and_spinous_process_alone_do_not_count():
     _, parts = solid()
     alone = [part for part in Part if part.name.startswith(("LAMINA", "TRANSVERSE", "SPINOUS"))]
     result = judged(parts.mask(*alone))
-    assert result.suggested == {"left": False, "right": False}
-    assert True not in result.involved.values()
+    assert True not in sides(result).involved.values()
     full = [item for item in result.others if item.value is not None]
     assert full
     assert min(item.value for item in full) == pytest.approx(100.0)
 
 
 def test_a_share_near_fifteen_percent_is_left_open_and_says_so():
-    result = judged(filled(Part.PEDICLE_LEFT, 0.15))
-    assert result.involved["left"] is None
-    assert result.near_threshold == {Side.LEFT}
-    assert "near the threshold" in result.reason
-    assert sins.posterolateral(result.involved, result.measurements, reason=result.reason).possible == (0, 1)
+    found = sides(judged(filled(Part.PEDICLE_LEFT, 0.15)))
+    assert found.involved["left"] is None
+    assert found.near == ("left",)
+    assert "near the threshold" in found.reason
+    finding = sins.posterolateral(found.involved, near=bool(found.near), reason=found.reason)
+    assert finding.possible == (0, 1)
+    assert finding.near_threshold
+
+
+def test_the_threshold_of_a_part_can_be_overridden():
+    shares = {"left": (Measurement("lesion in left pedicle", 20.0, "%", "given", uncertainty=2.0),), "right": ()}
+    assert sins.involved_sides(shares).involved["left"] is True
+    strict = sins.Thresholds(part_involved=30.0)
+    assert sins.involved_sides(shares, thresholds=strict).involved["left"] is False
+    assert "30 %" in sins.posterolateral({"left": False, "right": False}, thresholds=strict).threshold
+
+
+def test_in_the_streaks_of_metal_no_side_is_known():
+    found = sides(judged(filled(Part.PEDICLE_RIGHT, 0.8), streaks="metal beside the bone"))
+    assert found.involved == {"left": None, "right": None}
+    assert "metal beside the bone" in found.reason
 
 
 def test_a_cortical_break_decides():
     nothing = np.zeros_like(solid()[1].map.array, dtype=bool)
-    assert judged(nothing, cortical_break={Part.PEDICLE_LEFT: True}).involved["left"] is True
-    assert judged(nothing, cortical_break={Part.LAMINA_LEFT: True}).involved["left"] is False
+    broken = sides(judged(nothing, broken=[Part.PEDICLE_LEFT]))
+    assert broken.involved == {"left": True, "right": False}
+    assert broken.notes == ("cortex broken: left pedicle",)
+    assert sides(judged(nothing, broken=[Part.LAMINA_LEFT])).involved["left"] is False
 
 
 def test_another_grid_is_refused():
@@ -118,7 +141,7 @@ def patient(spacing: float) -> tuple[phantom.SyntheticPatient, dict[str, Postero
 def test_planted_lesions_involve_the_planted_sides(spacing):
     made, found = patient(spacing)
     for item in made.truth["lesions"].values():
-        for side, state in found[item["level"]].involved.items():
+        for side, state in sides(found[item["level"]]).involved.items():
             assert state in (None, side in item["posterolateral_sides"]), (item["level"], side)
 
 

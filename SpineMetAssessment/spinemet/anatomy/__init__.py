@@ -11,6 +11,7 @@ from spinemet.anatomy.arch.pedicle import Pedicle, Side, pedicles
 from spinemet.anatomy.bone.collapse import CollapseMeasurement, collapse, fractured_levels, height_curve
 from spinemet.anatomy.bone.density import BoneReference, bone_reference
 from spinemet.anatomy.coverage import unoutlined_levels
+from spinemet.anatomy.endplate import Endplate
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.heights import Column, Height, Plane
 from spinemet.anatomy.lesions.involvement import Involvement, involved_levels, lesion_mask
@@ -18,7 +19,7 @@ from spinemet.anatomy.lesions.lesion import LesionMeasures, measure_lesion
 from spinemet.anatomy.lesions.posterolateral import Posterolateral, posterolateral
 from spinemet.anatomy.spine import MASK_MARGIN_VOXELS, Spine, measure_spine, order_notes
 from spinemet.anatomy.spine_line import LevelHint, SpineLine, spine_line
-from spinemet.anatomy.vertebra import Endplate, Vertebra, measure_vertebra
+from spinemet.anatomy.vertebra import Vertebra, measure_vertebra
 
 __all__ = [
     "MASK_MARGIN_VOXELS",

@@ -31,6 +31,8 @@ ABOVE_PLATE_MM = 5.0
 """Bone farther than this beyond the central plane of the plate is not the plate [D]: a facet, an uncinate process."""
 BELOW_PLATE_MM, BELOW_PLATE = 6.0, 0.35
 """A plate is sought this far (mm, and share of the height) below its central plane [D]."""
+BOWL_ROUNDS = 6
+"""How often at most the plate is sought anew along the bowl that was found of it; it grows toward its rim."""
 EDGE_MM = 1.0
 """Columns within this distance of the plate's edge are left out: the edge is rounded."""
 CENTRAL_PLATE = 0.7
@@ -132,7 +134,7 @@ def _center_height(inside: NDArray[np.bool_], samples: LocalSamples, radius: flo
 def _posterior_wall(samples: LocalSamples, strip: NDArray[np.bool_], band: NDArray[np.bool_]) -> tuple[float, float]:
     """Position of the posterior wall at height 0 and its tilt, from the way back to the canal in the middle strip."""
     lines = samples.values[strip][:, :, band].transpose(0, 2, 1)
-    ends = _exits(lines, samples, 1, -1, CANAL_GAP_MM)
+    ends = exits_along(lines, samples, 1, -1, CANAL_GAP_MM)
     heights = samples.axis(2)[band]
     per_height = np.array([np.nanmedian(row) if np.isfinite(row).any() else np.nan for row in ends.T])
     known = np.isfinite(per_height)
@@ -173,7 +175,7 @@ def _side_rim(lines: NDArray[np.float32], samples: LocalSamples, sign: int, ends
     :param lines: (lines, heights, samples along right).
     :param ends: lower and upper height of the body.
     """
-    exits = sign * _exits(lines, samples, 0, sign, SIDE_GAP_MM)
+    exits = sign * exits_along(lines, samples, 0, sign, SIDE_GAP_MM)
     share = (samples.axis(2) - ends[0]) / max(ends[1] - ends[0], 1e-6)
     found = []
     for start, stop in RIM_BANDS:
@@ -186,7 +188,7 @@ def _side_rim(lines: NDArray[np.float32], samples: LocalSamples, sign: int, ends
     return sign * min(max(found), float(np.median(found)) + RIM_MM)
 
 
-def _exits(
+def exits_along(
     lines: NDArray[np.float32], samples: LocalSamples, axis: int, sign: int, gap: float, start_mm: float = 0.0
 ) -> NDArray[np.float64]:
     """Where lines leave the bone when followed from `start_mm` along the last dimension.
@@ -223,8 +225,8 @@ def _central_planes(
     central &= inside[:, :, band].mean(axis=2) > 0.5
     values = samples.values[central]
     middle = float(samples.axis(2)[band].mean())
-    top = _exits(values, samples, 2, +1, SIDE_GAP_MM, middle)
-    bottom = _exits(values, samples, 2, -1, SIDE_GAP_MM, middle)
+    top = exits_along(values, samples, 2, +1, SIDE_GAP_MM, middle)
+    bottom = exits_along(values, samples, 2, -1, SIDE_GAP_MM, middle)
     known = np.isfinite(top) & np.isfinite(bottom)
     if known.sum() < 9:
         raise NotMeasurable("The vertebral body is too small for its endplates to be found.")
@@ -255,11 +257,37 @@ def _plates(
     heights = samples.axis(2)
     top = _outermost(values, heights, high + ABOVE_PLATE_MM, np.maximum(middle, high - reach), +1)
     bottom = _outermost(values, heights, low - ABOVE_PLATE_MM, np.minimum(middle, low + reach), -1)
+    # The rims of a deep bowl stand far from the plane through its middle: look again along the bowl.
+    for _ in range(BOWL_ROUNDS):
+        before = np.count_nonzero(np.isfinite(top) & np.isfinite(bottom))
+        rise, fall = _bowl(columns, top, walls) - high, low - _bowl(columns, bottom, walls)
+        top = _outermost(
+            values, heights, high + ABOVE_PLATE_MM + np.fmax(rise, 0.0), np.maximum(middle, high - reach), +1
+        )
+        bottom = _outermost(
+            values, heights, low - ABOVE_PLATE_MM - np.fmax(fall, 0.0), np.minimum(middle, low + reach), -1
+        )
+        if np.count_nonzero(np.isfinite(top) & np.isfinite(bottom)) <= before:
+            break
     found = np.zeros_like(box)
     found[box] = np.isfinite(top) & np.isfinite(bottom)
     deep = ndimage.distance_transform_edt(np.pad(found, 1), sampling=samples.step[:2])[1:-1, 1:-1]
     keep = (deep > EDGE_MM)[box] & np.isfinite(top) & np.isfinite(bottom)
     return columns[keep], top[keep], bottom[keep]
+
+
+def _bowl(
+    columns: NDArray[np.float64], heights: NDArray[np.float64], walls: tuple[float, float, float, float]
+) -> NDArray[np.float64]:
+    """A paraboloid through the plate as far as it is known (NaN elsewhere), over all columns within the walls."""
+    left, right, posterior, front = walls
+    half = np.array([right - left, front - posterior]) / 2
+    r, a = np.clip((columns - [(left + right) / 2, (front + posterior) / 2]) / half, -1.0, 1.0).T
+    basis = np.column_stack([np.ones(len(r)), r, a, r * r, r * a, a * a])
+    known = np.isfinite(heights)
+    if np.count_nonzero(known) < 4 * basis.shape[1]:
+        return np.full(len(r), np.nan)
+    return np.asarray(basis @ np.linalg.lstsq(basis[known], heights[known], rcond=None)[0])
 
 
 def _outermost(

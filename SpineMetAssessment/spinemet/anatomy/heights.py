@@ -11,10 +11,13 @@ from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from spinemet.anatomy.body import BodyShape
 from spinemet.anatomy.frame import VertebraFrame
+from spinemet.anatomy.layers import layer_steps, spread_95
 from spinemet.evidence import Measurement, Point, unknown
+from spinemet.image import Grid
 
 
 class Plane(str, Enum):
@@ -40,12 +43,11 @@ SIDES = {Plane.LEFT: -0.25, Plane.MIDDLE: 0.0, Plane.RIGHT: 0.25}
 METHOD = "endplate to endplate along the vertebra's own axis"
 NEIGHBORHOOD_MM = 2.5
 """Standard deviation of the weights with which the plate round a place takes part in its height [D]."""
-FLAT_PLATE_95 = 0.78
-"""Half-width, in voxels, that holds 95 % of the errors of a distance between two surfaces parallel to the voxel
-layers: each is known to ± half a voxel, and their sum is triangular (1 − √0.05)."""
-PLACE_MM = 1.0
-"""How well the place of a column along depth and width is known (95 %) [D]; it counts where plates are
-not parallel."""
+MIN_NEAR = 6
+"""Fewer columns than this round a place give no height."""
+PLACE_MM, PLACE_PER_VOXEL = 0.5, 0.5
+"""How well the place of a column along depth and width is known (95 %), mm and voxels; it counts where plates are
+not parallel. From phantoms."""
 SLICE_MM = 1.5
 WITHIN_MM = 0.5
 MAX_SHIFT = 0.25
@@ -53,8 +55,14 @@ MAX_SHIFT = 0.25
 of the depth [D]."""
 STEP_SHARE = 0.4
 """Steps between voxel layers explain a local deviation from a smooth plate up to this share of a layer [D]."""
-SURFACE_MM = 0.15
-"""Smallest half-width given for a height [D]: the curved plate under the strip."""
+NODE_MM, NODE_PER_LAYER = 2.0, 1.2
+"""A depression deeper than this below the smooth plate (mm, and voxel layers) may be a Schmorl's node [D]."""
+NODE_SHARE, NODE_MM2 = 1 / 3, 12.0
+"""… if it takes less of the plate than this share (clinical rules, section 1) and more than this area [D]. It lies
+within the plate: a broken rim is none."""
+SURFACE_MM, SURFACE_PER_LAYER = 0.05, 0.15
+"""Half-width (95 %) of a height that is left when layers and place are accounted for: the plate's own form under the
+fit, mm and voxel layers. From phantoms."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +77,20 @@ class Height:
 Heights = dict[Plane, dict[Column, Height]]
 
 
-def measure_heights(shape: BodyShape, frame: VertebraFrame, voxel_mm: NDArray[np.float64]) -> Heights:
+def measure_heights(shape: BodyShape, frame: VertebraFrame, voxel_mm: NDArray[np.float64], grid: Grid) -> Heights:
     """Nine heights of a body whose shape was found in `frame`.
 
     :param voxel_mm: extent of a voxel along the frame's right, anterior and superior axes.
+    :param grid: of the outline: its layers decide how well a plate is known.
     """
-    return {plane: {column: _height(shape, frame, voxel_mm, plane, column) for column in Column} for plane in Plane}
+    layer = float(voxel_mm[2])
+    plates = tuple(
+        _fit_plate(name, shape, heights, sign, frame, grid, layer)
+        for name, heights, sign in (("superior", shape.top, 1), ("inferior", shape.bottom, -1))
+    )
+    return {
+        plane: {column: _height(shape, plates, frame, voxel_mm, plane, column) for column in Column} for plane in Plane
+    }
 
 
 def no_heights(reason: str) -> Heights:
@@ -85,8 +101,82 @@ def no_heights(reason: str) -> Heights:
     }
 
 
+@dataclass(frozen=True, eq=False)
+class _Surface:
+    """A smooth surface through a whole plate.
+
+    :param name: "superior" or "inferior".
+    :param heights: (n,) of the plate's columns, mm.
+    :param node: (n,) columns that lie in a Schmorl's node; they take no part in the surface.
+    :param depth: (n,) how far they lie below the smooth surface, into the body, mm.
+    :param coefficients: of `_powers`; `smoother` (powers, n) is what makes them of heights.
+    :param steps: (offsets, n) what the voxel layers may add to the surface, from `layer_steps`.
+    """
+
+    name: str
+    heights: NDArray[np.float64]
+    node: NDArray[np.bool_]
+    depth: NDArray[np.float64]
+    coefficients: NDArray[np.float64]
+    smoother: NDArray[np.float64]
+    steps: NDArray[np.float64]
+
+
+def _fit_plate(
+    name: str,
+    shape: BodyShape,
+    heights: NDArray[np.float64],
+    sign: int,
+    frame: VertebraFrame,
+    grid: Grid,
+    layer: float,
+) -> _Surface:
+    basis = _powers(_scaled(shape, shape.columns))
+    node = np.zeros(len(heights), dtype=bool)
+    for _ in range(2):
+        coefficients, smoother = _robust_fit(basis, heights, (~node).astype(float))
+        depth = sign * (basis @ coefficients - heights)
+        found = _nodes(shape.columns, depth > max(NODE_MM, NODE_PER_LAYER * layer))
+        if not (found & ~node).any():
+            break
+        node |= found
+    smooth = basis @ coefficients
+    steps = layer_steps(shape.columns, smooth, frame, grid)
+    return _Surface(name, heights, node, depth, coefficients, smoother, steps)
+
+
+def _nodes(columns: NDArray[np.float64], deep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Columns in depressions that are small enough for a Schmorl's node and lie within the plate, with their walls."""
+    if not deep.any():
+        return deep
+    pitch = float(np.min(np.diff(np.unique(np.round(columns[:, 1], 3)))))
+    place = tuple(np.rint((columns - columns.min(axis=0)) / pitch).astype(int).T + 1)
+    plate, holes = np.zeros((2, *(int(axis.max()) + 2 for axis in place)), dtype=bool)
+    plate[place] = True
+    holes[place] = deep
+    pieces, count = ndimage.label(holes)
+    kept = np.zeros_like(plate)
+    for number in range(1, count + 1):
+        piece = pieces == number
+        size, walls = np.count_nonzero(piece), ndimage.binary_dilation(piece)
+        if NODE_MM2 / pitch**2 <= size < NODE_SHARE * len(columns) and plate[walls].all():
+            kept |= walls
+    return np.asarray(kept[place])
+
+
+def _scaled(shape: BodyShape, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Right and anterior coordinates as shares of the half width and half depth from the body's middle."""
+    center = np.array([shape.left + shape.right, shape.front + shape.posterior]) / 2
+    return (points - center) / (np.array([shape.width, shape.depth]) / 2)
+
+
 def _height(
-    shape: BodyShape, frame: VertebraFrame, voxel_mm: NDArray[np.float64], plane: Plane, column: Column
+    shape: BodyShape,
+    plates: tuple[_Surface, ...],
+    frame: VertebraFrame,
+    voxel_mm: NDArray[np.float64],
+    plane: Plane,
+    column: Column,
 ) -> Height:
     name = f"{column.value} height" if plane is Plane.MIDDLE else f"{column.value} height, {plane.value}"
     place, shift = _place(shape, plane, column)
@@ -94,25 +184,37 @@ def _height(
         return Height(unknown(name, "mm", "the body does not reach this place", METHOD))
     reach = max(NEIGHBORHOOD_MM, float(voxel_mm[:2].max()))
     near = np.sum((shape.columns - place) ** 2, axis=1) <= (2 * reach) ** 2
-    if np.count_nonzero(near) < 6:
+    if np.count_nonzero(near) < MIN_NEAR:
         return Height(unknown(name, "mm", "the body does not reach this place", METHOD))
     layer = float(voxel_mm[2])
-    top, top_slope = _surface_at(shape, shape.top, place, near, reach, layer)
-    bottom, bottom_slope = _surface_at(shape, shape.bottom, place, near, reach, layer)
-    value = top - bottom
+    top, bottom = (_surface_at(shape, plate, place, near, reach, layer) for plate in plates)
+    value = top.height - bottom.height
     if value <= 0:
         return Height(unknown(name, "mm", "the endplates are not found at this place", METHOD))
-    superior = frame.to_ras([place[0], place[1], top])
-    inferior = frame.to_ras([place[0], place[1], bottom])
+    superior = frame.to_ras([place[0], place[1], top.height])
+    inferior = frame.to_ras([place[0], place[1], bottom.height])
     measurement = Measurement(
         name,
         value,
         "mm",
         METHOD,
         position=_point((superior + inferior) / 2),
-        uncertainty=_uncertainty(reach, voxel_mm, top_slope, bottom_slope, shift),
+        uncertainty=_uncertainty(top, bottom, voxel_mm, shift),
+        limits=tuple(text for plate in plates if (text := _node_limit(plate, near, value))),
     )
     return Height(measurement, _point(superior), _point(inferior))
+
+
+def _node_limit(plate: _Surface, near: NDArray[np.bool_], value: float) -> str:
+    """What a reader must know of a Schmorl's node at a height's place, or ""."""
+    inside = near & plate.node
+    if not inside.any():
+        return ""
+    depth = float(plate.depth[inside].max())
+    return (
+        f"a depression {depth:.0f} mm deep in the {plate.name} endplate (Schmorl's node?) is left out;"
+        f" with it {value - depth:.1f} mm"
+    )
 
 
 def _place(shape: BodyShape, plane: Plane, column: Column) -> tuple[NDArray[np.float64], float]:
@@ -128,32 +230,49 @@ def _place(shape: BodyShape, plane: Plane, column: Column) -> tuple[NDArray[np.f
     return np.array([right, kept]), abs(kept - anterior)
 
 
+@dataclass(frozen=True, eq=False)
+class _Spot:
+    """A plate at one place: its height (mm), its gradient, and samples of the error that voxel layers give it (mm)."""
+
+    height: float
+    slope: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+
 def _surface_at(
     shape: BodyShape,
-    heights: NDArray[np.float64],
+    plate: _Surface,
     place: NDArray[np.float64],
     near: NDArray[np.bool_],
     reach: float,
     layer: float,
-) -> tuple[float, NDArray[np.float64]]:
-    """Height and gradient of a plate at a place.
+) -> _Spot:
+    """A plate at a place.
 
     A smooth surface through the whole plate evens out the steps of the voxel layers. Where the plate itself, seen
     through a local plane, lies farther from it than such steps can explain, the local plane has its way.
     """
-    scale = np.array([shape.width, shape.depth]) / 2
-    center = np.array([shape.left + shape.right, shape.front + shape.posterior]) / 2
-    smooth = _robust_fit(_powers((shape.columns - center) / scale), heights, np.ones(len(heights)))
-    at = (place - center) / scale
-    whole = float((_powers(at[None]) @ smooth)[0])
+    powers = _powers(_scaled(shape, place)[None])[0]
+    whole = float(powers @ plate.coefficients)
     columns = shape.columns[near] - place
-    weight = np.exp(-np.sum(columns**2, axis=1) / (2 * (reach / 1.5) ** 2))
+    kernel = np.exp(-np.sum(columns**2, axis=1) / (2 * (reach / 1.5) ** 2))
+    weight = kernel * ~plate.node[near]
     basis = np.column_stack([np.ones(len(columns)), columns])
-    local = _robust_fit(basis, heights[near], weight)
-    apart = local[0] - whole
-    rounding = STEP_SHARE * layer
-    kept = apart * max(0.0, 1.0 - (rounding / apart) ** 2) if apart else 0.0
-    return whole + float(kept), local[1:]
+    local, smoother = _robust_fit(basis, plate.heights[near], weight)
+    # In a Schmorl's node there is no local plane: the smooth surface bridges it.
+    apart = float(local[0]) - whole if weight.sum() > kernel.sum() / 2 else 0.0
+    kept = float(_kept(np.array(apart), layer))
+    # The same, for the surface as found and pushed through the layers.
+    whole_errors = plate.steps @ (plate.smoother.T @ powers)
+    local_errors = plate.steps[:, near] @ smoother[0]
+    errors = whole_errors + _kept(kept + local_errors - whole_errors, layer) - kept
+    return _Spot(whole + kept, local[1:], errors)
+
+
+def _kept(apart: NDArray[np.float64], layer: float) -> NDArray[np.float64]:
+    """How much of a local deviation is believed."""
+    ratio = STEP_SHARE * layer / np.maximum(np.abs(apart), 1e-9)
+    return np.asarray(apart * np.maximum(0.0, 1.0 - ratio**2))
 
 
 def _powers(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -164,38 +283,29 @@ def _powers(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _robust_fit(
     basis: NDArray[np.float64], heights: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Weighted least squares in which spikes and rims lose their weight (Tukey's biweight)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted least squares in which spikes and rims lose their weight (Tukey's biweight).
+
+    :return: the coefficients, and the matrix (coefficients, n) that makes them of heights.
+    """
     robust = np.ones(len(heights))
-    fit = np.zeros(basis.shape[1])
+    smoother = np.zeros(basis.T.shape)
     for _ in range(3):
         scaled = basis * (weight * robust)[:, None]
-        fit = np.linalg.lstsq(scaled.T @ basis, scaled.T @ heights, rcond=None)[0]
-        residual = heights - basis @ fit
+        smoother = np.linalg.pinv(scaled.T @ basis, hermitian=True) @ scaled.T
+        residual = heights - basis @ (smoother @ heights)
         scale = 4.7 * max(1.4826 * float(np.median(np.abs(residual))), 0.2)
         robust = np.clip(1 - (residual / scale) ** 2, 0, None) ** 2
-    return np.asarray(fit)
+    return np.asarray(smoother @ heights), np.asarray(smoother)
 
 
-def _uncertainty(
-    reach: float,
-    voxel_mm: NDArray[np.float64],
-    top_slope: NDArray[np.float64],
-    bottom_slope: NDArray[np.float64],
-    shift: float,
-) -> float:
-    """95 % half-width of a height from the voxel size, and from the place where plates are not parallel.
-
-    A plate that crosses several voxel layers under the strip is known better than one that lies within a layer:
-    the rounding of its position averages out.
-    """
-    layer = float(voxel_mm[2])
-    crossed = min(2 * reach * float(np.linalg.norm(slope)) / layer for slope in (top_slope, bottom_slope))
-    rounding = FLAT_PLATE_95 * layer / max(1.0, 1.0 + 2.0 * (crossed - 0.5))
-    place = float(np.linalg.norm(top_slope - bottom_slope)) * float(
-        np.linalg.norm([PLACE_MM, 0.5 * voxel_mm[1], shift])
+def _uncertainty(top: _Spot, bottom: _Spot, voxel_mm: NDArray[np.float64], shift: float) -> float:
+    """95 % half-width of a height: from the voxel layers, and from the place where plates are not parallel."""
+    place = float(np.linalg.norm(top.slope - bottom.slope)) * float(
+        np.linalg.norm([PLACE_MM, PLACE_PER_VOXEL * voxel_mm[1], shift])
     )
-    return float(np.sqrt(rounding**2 + place**2 + SURFACE_MM**2))
+    form = (SURFACE_MM, SURFACE_PER_LAYER * voxel_mm[2])
+    return float(np.linalg.norm([spread_95(top.errors, bottom.errors), place, *form]))
 
 
 def _point(vector: NDArray[np.float64]) -> Point:

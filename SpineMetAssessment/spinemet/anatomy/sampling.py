@@ -13,6 +13,8 @@ from spinemet.anatomy.frame import VertebraFrame
 from spinemet.errors import GridMismatch
 from spinemet.image import Grid, Image, Region
 
+SOFT_MM = 0.8
+"""Standard deviation of the blur that takes a mask's steps off [D]; flat surfaces stay where they are."""
 INSIDE = 0.5
 """Level of the linearly interpolated mask at which its surface lies."""
 
@@ -36,7 +38,10 @@ class LocalSamples:
 
 
 def sample_box(mask: Image, frame: VertebraFrame, lower: ArrayLike, upper: ArrayLike, step: ArrayLike) -> LocalSamples:
-    """Linear interpolation of a boolean mask on a box given in the frame's millimeters; 0 outside the image."""
+    """Linear interpolation of a mask on a box given in the frame's millimeters; 0 outside the image.
+
+    :param mask: boolean, or its shares of bone from `softened`.
+    """
     low = np.asarray(lower, dtype=float)
     pitch = np.broadcast_to(np.asarray(step, dtype=float), (3,))
     count = np.maximum(2, np.floor((np.asarray(upper, dtype=float) - low) / pitch).astype(int) + 1)
@@ -46,7 +51,7 @@ def sample_box(mask: Image, frame: VertebraFrame, lower: ArrayLike, upper: Array
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(to_ijk[:, ::-1].ravel().tolist())
     transform.SetTranslation(mask.to_index(frame.to_ras(low)).tolist())
-    image = sitk.GetImageFromArray(mask.array.view(np.uint8))
+    image = sitk.GetImageFromArray(mask.array.view(np.uint8) if mask.array.dtype == bool else mask.array)
     size = [int(n) for n in count[::-1]]
     sampled = sitk.Resample(
         image,
@@ -61,6 +66,15 @@ def sample_box(mask: Image, frame: VertebraFrame, lower: ArrayLike, upper: Array
     )
     values = sitk.GetArrayFromImage(sampled)
     return LocalSamples(values, low, pitch)
+
+
+def softened(mask: Image) -> Image:
+    """A boolean mask as shares of bone (float32) without the steps of its voxels, so that its surface lies at 0.5.
+
+    Blurred by a Gaussian of `SOFT_MM` in the world: the same on every grid that shows the surface.
+    """
+    sigma = SOFT_MM / mask.spacing[::-1]
+    return mask.with_array(ndimage.gaussian_filter(mask.array.astype(np.float32), sigma, mode="nearest", truncate=2.5))
 
 
 def voxel_centers(mask: Image, *, at_most: int = 20_000) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.sampling import sample_box, voxel_centers
 from spinemet.evidence import Point
 from spinemet.image import Grid, Image, Region
+from spinemet.increment import Increment
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level
 
@@ -51,21 +52,23 @@ class SpineLine:
     centers: dict[Level, Point]
 
 
-def spine_line(labels: LabelMap) -> SpineLine:
-    """Coarse pass over all vertebrae of a label map."""
-    masks = {level: labels.mask(value, 1) for level, value in labels.levels.items()}
-    if not masks:
+def spine_line(labels: LabelMap, *, store: Increment | None = None) -> SpineLine:
+    """Coarse pass over all vertebrae of a label map.
+
+    :param store: keeps what was seen of each vertebra; only those that changed are looked at again.
+    """
+    store = store if store is not None else Increment()
+    levels = list(labels.levels)
+    if not levels:
         return SpineLine({}, {})
-    levels = list(masks)
-    points = {level: voxel_centers(mask) for level, mask in masks.items()}
-    centers = np.array([points[level].mean(axis=0) for level in levels])
+    centers = np.array([_center(labels, level, store) for level in levels])
     edges = {level: touched_edges(labels.region(labels.levels[level]), labels.image.grid) for level in levels}
     # C1 has no body and a cut vertebra's center is not its own: their neighbors tell the direction.
     sure = np.array([level is not Level.C1 and not ends_cut(edges[level]) for level in levels])
     upward = _tangents(centers, sure)
     fronts = np.full((len(levels), 3), np.nan)
     for n, level in enumerate(levels):
-        center, front = _body_and_front(masks[level], points[level], upward[n])
+        center, front = _seen(labels, level, _rounded(upward[n]), store)
         centers[n] = center
         if front is not None and (sure[n] or front[1] > ACROSS):
             fronts[n] = front
@@ -75,6 +78,26 @@ def spine_line(labels: LabelMap) -> SpineLine:
         level: LevelHint(_rounded(upward[n]), _rounded(fronts[n]), edges[level]) for n, level in enumerate(levels)
     }
     return SpineLine(hints, {level: _point(centers[n]) for n, level in enumerate(levels)})
+
+
+def _center(labels: LabelMap, level: Level, store: Increment) -> NDArray[np.float64]:
+    value = labels.levels[level]
+    return store.run(
+        "mean of voxels", level, (labels.digest(value).hex(),),
+        lambda: np.asarray(voxel_centers(labels.mask(value, 1)).mean(axis=0)),
+    )  # fmt: skip
+
+
+def _seen(
+    labels: LabelMap, level: Level, superior: Point, store: Increment
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    value = labels.levels[level]
+
+    def look() -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        mask = labels.mask(value, 1)
+        return _body_and_front(mask, voxel_centers(mask), np.array(superior))
+
+    return store.run("body and front", level, (labels.digest(value).hex(), superior), look)
 
 
 def touched_edges(region: Region, grid: Grid) -> tuple[str, ...]:

@@ -16,12 +16,14 @@ from scipy import ndimage
 
 from spinemet.anatomy.body import BodyShape, find_body
 from spinemet.anatomy.canal import AxialView, axial_view
+from spinemet.anatomy.endplate import Endplate, fit_plates
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.heights import Column, Heights, Plane, measure_heights, no_heights
-from spinemet.anatomy.sampling import largest_piece, local_coordinates, sample_box, voxel_centers
+from spinemet.anatomy.mirror import mirror_front
+from spinemet.anatomy.sampling import largest_piece, local_coordinates, sample_box, softened, voxel_centers
 from spinemet.anatomy.spine_line import LevelHint, edge_name, ends_cut
 from spinemet.errors import NotMeasurable
-from spinemet.evidence import Measurement, Point, unknown
+from spinemet.evidence import Measurement, unknown
 from spinemet.image import Grid, Image
 from spinemet.levels import Level, Region
 
@@ -33,20 +35,18 @@ DEPTH_RANGE_MM = (9.0, 55.0)
 WIDTH_RANGE_MM = (10.0, 75.0)
 HEIGHT_RANGE_MM = (2.0, 50.0)
 """Bodies outside these sizes are taken for a failure of the outline or of the method [D]."""
+LEAST_WIDTH_PER_DEPTH = 0.7
+"""A body narrower than this share of its depth lacks a side [D]; mid-thoracic ones are about as wide as deep."""
+MOST_HEIGHT_PER_DEPTH = 1.25
+"""A body higher than this many depths is two, or lacks its front [D]; bodies have 0.8 to 1."""
+APART_ML = 0.5
+"""More of the body than this in pieces of their own, and its plates may be those of a part of it [D]."""
 MAX_TURN = 0.5
 """Least cosine between a vertebra's own superior axis and the spine's tangent (60°) [D]."""
 SIDE_RIM_MM = 3.0
 """How far beyond its rim at mid-depth the body may reach to the side [D]."""
 PARTING_ERROR_MM = 1.0
 """How well the plane that parts body and arch is known, mm [D]."""
-
-
-@dataclass(frozen=True, eq=False)
-class Endplate:
-    """Plane of an endplate: center and outward unit normal, RAS."""
-
-    center: Point
-    normal: Point
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,15 @@ class Vertebra:
         """The voxels behind the posterior wall, None where body and arch were not parted."""
         return None if self.body is None else np.asarray(self.mask.array & ~self.body)
 
+    @cached_property
+    def surface_distance(self) -> NDArray[np.float32]:
+        """Distance in mm from every outlined voxel to the nearest one outside; 0 outside.
+
+        The border of the crop counts as outside only where the crop holds background there.
+        """
+        distance = ndimage.distance_transform_edt(self.mask.array, sampling=self.mask.spacing[::-1])
+        return np.asarray(distance, np.float32)
+
     def height(self, column: Column, plane: Plane = Plane.MIDDLE) -> Measurement:
         return self.heights[plane][column].measurement
 
@@ -117,8 +126,9 @@ def measure_vertebra(mask: Image, level: Level, *, hint: LevelHint) -> Vertebra:
         frame, view = _coarse_frame(solid, hint)
         if level is Level.C1 or level.region is Region.SACRAL:
             raise NotMeasurable(excuse)
-        frame, shape, view = _own_frame(solid, level, frame, view, hint)
+        frame, shape, view, plates = _own_frame(solid, level, frame, view, hint)
         _require_plausible(shape)
+        _require_one_piece(mask, solid, frame, shape)
     except NotMeasurable as error:
         reason = _cut_reason(hint) if ends_cut(hint.cut) else excuse or _sentence(error)
         return _unmeasured(solid, level, hint, whole, reason, notes)
@@ -131,7 +141,7 @@ def measure_vertebra(mask: Image, level: Level, *, hint: LevelHint) -> Vertebra:
     if view.canal is None:
         notes = (*notes, "the arch is not closed; the front was taken from the course of the spine")
     voxel = _voxel_along(solid.grid, frame)
-    heights = no_heights(excuse) if excuse else measure_heights(shape, frame, voxel)
+    heights = no_heights(excuse) if excuse else measure_heights(shape, frame, voxel, solid.grid)
     return Vertebra(
         level,
         solid,
@@ -144,8 +154,8 @@ def measure_vertebra(mask: Image, level: Level, *, hint: LevelHint) -> Vertebra:
         _body_volume(body, solid, frame, shape),
         (shape.posterior, shape.tilt),
         hint.cut,
-        _endplate(shape.upper, shape, frame, +1.0) if level is not Level.C2 else None,
-        _endplate(shape.lower, shape, frame, -1.0),
+        plates[0] if level is not Level.C2 else None,
+        plates[1],
         "",
         notes,
     )
@@ -187,35 +197,44 @@ def _look(
     origin = frame.to_ras([view.body[0], view.body[1], height])
     anterior = np.array(frame.anterior)
     if view.canal is not None:
-        anterior = (view.body - view.canal) @ frame.axes[:2]
+        way = view.body - view.canal
+        anterior = mirror_front(samples, view.canal, way / np.linalg.norm(way)) @ frame.axes[:2]
     return VertebraFrame.from_directions(origin, frame.superior, anterior), view
 
 
 def _own_frame(
     mask: Image, level: Level, frame: VertebraFrame, view: AxialView, hint: LevelHint
-) -> tuple[VertebraFrame, BodyShape, AxialView]:
+) -> tuple[VertebraFrame, BodyShape, AxialView, tuple[Endplate | None, Endplate | None]]:
     """Iterate: endplates give the superior axis, canal and body the anterior one, the walls the origin."""
     if level is Level.C2:
         # The dens leaves no superior plate to take an axis from: the spine's course gives it.
-        return frame, find_body(mask, frame, view.radius, FINE_STEP), view
-    points = voxel_centers(mask)
+        shape = find_body(mask, frame, view.radius, FINE_STEP)
+        return frame, shape, view, fit_plates(mask, frame, shape)
+    points, soft = voxel_centers(mask), softened(mask)
     for step in (COARSE_STEP, COARSE_STEP, FINE_STEP):
-        shape = find_body(mask, frame, view.radius, step)
+        shape = find_body(soft, frame, view.radius, step)
         frame = _centered(frame, shape)
         if float(np.array(frame.superior) @ np.array(hint.superior)) < MAX_TURN:
             raise NotMeasurable("The endplates found are not those of a vertebra that lies along the spine.")
-        _, seen = _look(mask, frame, points, (0.0,))
+        looked, seen = _look(mask, frame, points, (0.0,))
         if seen is not None and seen.canal is not None:
             view = seen
-            # The body's middle lies at the origin now; the front is the way to it from the canal.
-            frame = VertebraFrame.from_directions(frame.origin, frame.superior, -seen.canal @ frame.axes[:2])
-    shape = find_body(mask, frame, view.radius, FINE_STEP)
-    frame = _centered(frame, shape)
-    return frame, find_body(mask, frame, view.radius, FINE_STEP), view
+            frame = VertebraFrame.from_directions(frame.origin, frame.superior, looked.anterior)
+    shape = find_body(soft, frame, view.radius, FINE_STEP)
+    plates = fit_plates(soft, frame, shape)
+    frame = _centered(frame, shape, plates)
+    return frame, find_body(soft, frame, view.radius, FINE_STEP), view, plates
 
 
-def _centered(frame: VertebraFrame, shape: BodyShape) -> VertebraFrame:
-    return VertebraFrame.from_directions(frame.to_ras(shape.middle), shape.axis @ frame.axes, frame.anterior)
+def _centered(
+    frame: VertebraFrame, shape: BodyShape, plates: tuple[Endplate | None, Endplate | None] = (None, None)
+) -> VertebraFrame:
+    """The frame moved to the body's middle, its superior axis the bisector of both plates' normals."""
+    upper, lower = plates
+    superior = shape.axis @ frame.axes
+    if upper is not None and lower is not None:
+        superior = np.subtract(upper.normal, lower.normal)
+    return VertebraFrame.from_directions(frame.to_ras(shape.middle), superior, frame.anterior)
 
 
 def _require_plausible(shape: BodyShape) -> None:
@@ -225,6 +244,21 @@ def _require_plausible(shape: BodyShape) -> None:
         raise NotMeasurable(
             f"The body found ({shape.width:.0f}×{shape.depth:.0f}×{height:.0f} mm) has not the size of a vertebra."
         )
+    if shape.width < LEAST_WIDTH_PER_DEPTH * shape.depth or height > MOST_HEIGHT_PER_DEPTH * shape.depth:
+        raise NotMeasurable(
+            f"The body found ({shape.width:.0f}×{shape.depth:.0f}×{height:.0f} mm) has not the proportions of one"
+            " vertebra; check the outline."
+        )
+
+
+def _require_one_piece(mask: Image, solid: Image, frame: VertebraFrame, shape: BodyShape) -> None:
+    """:raises NotMeasurable: some of what was left out as a piece of its own lies where the body is."""
+    k, j, i = np.nonzero(mask.array & ~solid.array)
+    right, anterior, superior = frame.to_local(mask.to_world(np.stack([i, j, k], axis=-1))).T
+    inside = anterior > shape.posterior + shape.tilt * superior
+    inside &= (anterior < shape.posterior + shape.depth) & (right > shape.left) & (right < shape.right)
+    if np.count_nonzero(inside) * mask.voxel_volume / 1000 > APART_ML:
+        raise NotMeasurable("The outline of the body is in several pieces; check it.")
 
 
 def _body_voxels(mask: Image, frame: VertebraFrame, shape: BodyShape) -> NDArray[np.bool_]:
@@ -298,14 +332,6 @@ def _body_volume(body: NDArray[np.bool_], mask: Image, frame: VertebraFrame, sha
         position=frame.origin,
         uncertainty=parted * mask.voxel_volume / 1000,
     )
-
-
-def _endplate(plane: NDArray[np.float64], shape: BodyShape, frame: VertebraFrame, sign: float) -> Endplate:
-    r, a = shape.middle[:2]
-    normal = sign * np.array([-plane[1], -plane[2], 1.0]) @ frame.axes
-    normal /= np.linalg.norm(normal)
-    center = frame.to_ras([r, a, float(plane @ [1.0, r, a])])
-    return Endplate(tuple(center.tolist()), tuple(normal.tolist()))
 
 
 def _unmeasured(

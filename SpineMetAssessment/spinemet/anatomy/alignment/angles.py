@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spinemet.anatomy.alignment.endplates import Plate, Plates, endplates
 from spinemet.anatomy.alignment.sacrum import sacral_endplate
+from spinemet.anatomy.endplate import Endplate
 from spinemet.anatomy.spine import Spine
+from spinemet.anatomy.vertebra import Vertebra
 from spinemet.evidence import Measurement, Point, unknown
 from spinemet.levels import Level
 
@@ -32,6 +33,15 @@ def posture_limit(posture: str) -> str:
     return f"{posture}: standing may differ, kyphosis is underestimated"
 
 
+@dataclass(frozen=True)
+class Plates:
+    """Both endplates of a vertebra, None where there is none to be found; then `reason` says why."""
+
+    superior: Endplate | None
+    inferior: Endplate | None
+    reason: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Landmarks:
     """Endplates and sagittal directions of all levels of a spine.
@@ -43,10 +53,10 @@ class Landmarks:
     plates: dict[Level, Plates]
     right: dict[Level, NDArray[np.float64]]
 
-    def superior(self, level: Level) -> Plate | None:
+    def superior(self, level: Level) -> Endplate | None:
         return self.plates[level].superior if level in self.plates else None
 
-    def inferior(self, level: Level) -> Plate | None:
+    def inferior(self, level: Level) -> Endplate | None:
         return self.plates[level].inferior if level in self.plates else None
 
     def reason(self, level: Level) -> str:
@@ -73,7 +83,7 @@ def _find(spine: Spine) -> Landmarks:
     plates: dict[Level, Plates] = {}
     for level, item in spine.vertebrae.items():
         if level is not Level.S1:
-            plates[level] = endplates(item)
+            plates[level] = plates_of(item)
     right = {level: np.array(item.frame.right) for level, item in spine.vertebrae.items()}
     if Level.S1 in spine.vertebrae:
         plate, reason = sacral_endplate(spine)
@@ -85,13 +95,23 @@ def _find(spine: Spine) -> Landmarks:
     return Landmarks(plates, right)
 
 
+def plates_of(vertebra: Vertebra) -> Plates:
+    """Endplates of a vertebra, with the reason where one is missing."""
+    if not vertebra.measured:
+        return Plates(None, None, vertebra.reason or f"{vertebra.level} has no measured body")
+    both = {"superior": vertebra.superior_endplate, "inferior": vertebra.inferior_endplate}
+    missing = [name for name, plate in both.items() if plate is None]
+    reason = f"the {' and the '.join(missing)} endplate of {vertebra.level} is not found" if missing else ""
+    return Plates(both["superior"], both["inferior"], reason)
+
+
 def unit(vector: ArrayLike) -> NDArray[np.float64]:
     """The vector with length 1."""
     found = np.asarray(vector, dtype=float)
     return np.asarray(found / max(float(np.linalg.norm(found)), 1e-12))
 
 
-def upward(plate: Plate, *, superior: bool) -> NDArray[np.float64]:
+def upward(plate: Endplate, *, superior: bool) -> NDArray[np.float64]:
     """Normal of a plate toward the head, RAS."""
     return np.asarray(plate.normal) if superior else -np.asarray(plate.normal)
 
@@ -104,7 +124,7 @@ def sagittal_angle(upper: ArrayLike, lower: ArrayLike, right: NDArray[np.float64
 
 
 def angle_measurement(
-    name: str, value: float, method: str, plates: tuple[Plate, Plate], limits: tuple[str, ...] = ()
+    name: str, value: float, method: str, plates: tuple[Endplate, Endplate], limits: tuple[str, ...] = ()
 ) -> Measurement:
     """An angle between two plates with its ± and the point between them."""
     return Measurement(

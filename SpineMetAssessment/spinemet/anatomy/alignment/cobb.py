@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemet.anatomy.alignment.angles import Landmarks, angle_measurement, sagittal_angle, unit, upward
-from spinemet.anatomy.alignment.endplates import Plate
+from spinemet.anatomy.endplate import Endplate
 from spinemet.evidence import Measurement, unknown
 from spinemet.levels import Level
 
@@ -106,7 +106,7 @@ def _largest(
     return best[1] if best else None
 
 
-def _end_plates(marks: Landmarks, ends: Ends) -> tuple[Plate, Plate]:
+def _end_plates(marks: Landmarks, ends: Ends) -> tuple[Endplate, Endplate]:
     upper = marks.superior(ends[0])
     lower = marks.superior(ends[1]) if ends[1] is Level.S1 else marks.inferior(ends[1])
     assert upper is not None and lower is not None

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spinemet.anatomy.alignment.angles import Landmarks, midpoint, unit, upward
-from spinemet.anatomy.alignment.endplates import Plate
 from spinemet.anatomy.alignment.white_panjabi import translation_note
+from spinemet.anatomy.endplate import Endplate
 from spinemet.evidence import Measurement, unknown
 from spinemet.levels import Level, Region
 
@@ -67,7 +67,9 @@ def listhesis(marks: Landmarks, above: Level, below: Level) -> Listhesis:
     side = np.cross(front, up)
     moved = np.subtract(upper.center, lower.center)
     position = midpoint(upper.center, lower.center)
-    margin = float(np.hypot(upper.place_error, lower.place_error))
+    # Where the disc's direction is unsure, so is what is along it.
+    tilt = np.tan(np.radians(np.hypot(upper.tilt_error, lower.tilt_error) / 2)) * float(np.linalg.norm(moved))
+    margin = float(np.linalg.norm([upper.place_error, lower.place_error, tilt]))
     forward = float(moved @ front)
     sagittal = Measurement(
         names[0], forward, "mm", METHOD, position, margin, limits=_disagreement(upper, lower, front, forward)
@@ -118,7 +120,7 @@ def _direction(forward: float, sideward: float | None) -> str:
     return " and ".join(words)
 
 
-def _disagreement(upper: Plate, lower: Plate, front: np.ndarray, forward: float) -> tuple[str, ...]:
+def _disagreement(upper: Endplate, lower: Endplate, front: np.ndarray, forward: float) -> tuple[str, ...]:
     walls = float(np.subtract(upper.posterior, lower.posterior) @ front)
     if abs(walls - forward) < EDGES_DISAGREE_MM:
         return ()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemet.anatomy.alignment.angles import SUPINE, Landmarks, midpoint, unit
-from spinemet.anatomy.alignment.endplates import Plate
+from spinemet.anatomy.endplate import Endplate
 from spinemet.anatomy.spine import Spine
 from spinemet.evidence import Measurement, Point, unknown
 from spinemet.levels import Level
@@ -90,26 +90,26 @@ def _upright(side: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     return up, np.cross(up, side)
 
 
-def _slope(plate: Plate, side: NDArray[np.float64]) -> float:
+def _slope(plate: Endplate, side: NDArray[np.float64]) -> float:
     up, front = _upright(side)
     normal = np.asarray(plate.normal)
     return float(np.degrees(np.arctan2(normal @ front, normal @ up)))
 
 
-def _tilt(plate: Plate, middle: Point, side: NDArray[np.float64]) -> float:
+def _tilt(plate: Endplate, middle: Point, side: NDArray[np.float64]) -> float:
     up, front = _upright(side)
     line = np.subtract(plate.center, middle)
     return float(np.degrees(np.arctan2(-line @ front, line @ up)))
 
 
-def _incidence(plate: Plate, middle: Point, side: NDArray[np.float64]) -> float:
+def _incidence(plate: Endplate, middle: Point, side: NDArray[np.float64]) -> float:
     """From the two lines alone, without any vertical: so that incidence = tilt + slope is a check."""
     down, line = -np.asarray(plate.normal), np.subtract(middle, plate.center)
     down, line = down - side * (down @ side), line - side * (line @ side)
     return float(np.degrees(np.arctan2(np.cross(down, line) @ side, down @ line)))
 
 
-def _axis(name: str, plate: Plate, side: NDArray[np.float64], spine: Spine, limit: tuple[str, ...]) -> Measurement:
+def _axis(name: str, plate: Endplate, side: NDArray[np.float64], spine: Spine, limit: tuple[str, ...]) -> Measurement:
     c7 = spine.vertebrae.get(Level.C7)
     if c7 is None or not c7.measured:
         return unknown(name, "mm", "C7 is not outlined" if c7 is None else c7.reason)

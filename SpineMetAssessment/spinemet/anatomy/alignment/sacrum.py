@@ -11,16 +11,13 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemet.anatomy.alignment.endplates import (
+from spinemet.anatomy.endplate import (
     BEHIND_MM,
     BEYOND_MM,
     MIN_COLUMNS,
-    PLATE_CENTER,
-    PLATE_HALF_DEPTH,
     STEP_MM,
-    Plate,
+    Endplate,
     as_plate,
-    endplates,
     exits,
     fit_plane,
     surface,
@@ -45,7 +42,7 @@ RESIDUAL_MM = 2.5
 
 
 NOT_MEASURED = "the endplate above the sacrum is not measured, so that of S1 is not sought"
-Found = tuple[Plate | None, str]
+Found = tuple[Endplate | None, str]
 _KNOWN: weakref.WeakKeyDictionary[Vertebra, weakref.WeakKeyDictionary[Vertebra, Found]] = weakref.WeakKeyDictionary()
 
 
@@ -63,12 +60,13 @@ def sacral_endplate(spine: Spine) -> Found:
 
 
 def _sought(sacrum: Vertebra, above: Vertebra) -> Found:
-    upper = endplates(above).inferior
+    upper = above.inferior_endplate
     if upper is None or above.width.value is None:
         return None, NOT_MEASURED
     half = (above.width.value / 2, upper.depth / 2)
+    indent = max(0.0, 2 * upper.half_depth - upper.depth)
     frame = VertebraFrame.from_directions(upper.center, -np.asarray(upper.normal), above.frame.anterior)
-    plate = _followed(sacrum.mask, frame, half)
+    plate = _followed(sacrum.mask, frame, half, indent)
     if plate is None:
         return None, "no endplate of S1 is found below that of the vertebra above"
     reason = _implausible(plate, upper)
@@ -81,8 +79,11 @@ def _above(spine: Spine) -> Vertebra | None:
     return lowest[0] if lowest else None
 
 
-def _followed(mask: Image, frame: VertebraFrame, half: tuple[float, float]) -> Plate | None:
-    """The plate below a frame's origin; frame and oval move onto it round by round."""
+def _followed(mask: Image, frame: VertebraFrame, half: tuple[float, float], indent: float) -> Endplate | None:
+    """The plate below a frame's origin; frame and oval move onto it round by round.
+
+    :param indent: how far the canal indents the plate from behind, mm: that of the plate which faces it.
+    """
     middle, size = (0.0, 0.0), (START_SHARE * half[0], START_SHARE * half[1])
     plane: NDArray[np.float64] | None = None
     for _ in range(ROUNDS + 1):
@@ -97,8 +98,8 @@ def _followed(mask: Image, frame: VertebraFrame, half: tuple[float, float]) -> P
         back, front = exits(samples, plane, middle[1], -1, 1), exits(samples, plane, middle[1], +1, 1)
         if not np.isfinite(back) or not np.isfinite(front):
             return None
-        plate = as_plate(plane, (back, front), residual, frame, mask, half, 1)
-        middle, size = (0.0, (PLATE_CENTER - 0.5) * plate.depth), (half[0], PLATE_HALF_DEPTH * plate.depth)
+        plate = as_plate(plane, (columns, heights, share), (back, front), residual, frame, mask, half, 1)
+        middle, size = (0.0, -indent / 2), (half[0], (plate.depth + indent) / 2)
         frame = VertebraFrame.from_directions(plate.center, plate.normal, frame.anterior)
     return plate
 
@@ -123,7 +124,7 @@ def _first_met(
     return fit_plane(places, heights)[0]
 
 
-def _implausible(plate: Plate, upper: Plate) -> str:
+def _implausible(plate: Endplate, upper: Endplate) -> str:
     gap = float(-np.subtract(plate.center, upper.center) @ -np.asarray(upper.normal))
     turn = float(np.degrees(np.arccos(np.clip(-np.asarray(upper.normal) @ plate.normal, -1, 1))))
     inside = (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from spinemet.anatomy.arch.part_names import Part
 from spinemet.anatomy.arch.parts import Parts
@@ -34,7 +33,7 @@ def costovertebral(parts: Parts, vertebra: Vertebra) -> dict[Side, NDArray[np.bo
     values = parts.map.array
     right, anterior, superior = local_coordinates(parts.map.grid, vertebra.frame)
     wall = vertebra.wall[0] + vertebra.wall[1] * superior
-    shallow = _shallow(vertebra.mask.array, vertebra.mask.spacing[::-1])
+    shallow = vertebra.mask.array & (vertebra.surface_distance <= DEEP_MM)
     found = {}
     for side, own in parts.model.sides.items():
         outward = side.sign * (right - np.float32(own.pedicle.center[0]))
@@ -52,8 +51,3 @@ def costovertebral(parts: Parts, vertebra: Vertebra) -> dict[Side, NDArray[np.bo
             joint = joint | tip
         found[side] = np.asarray(joint & shallow)
     return found
-
-
-def _shallow(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Voxels within `DEEP_MM` of the mask's surface."""
-    return np.asarray(mask & (ndimage.distance_transform_edt(mask, sampling=spacing) <= DEEP_MM))

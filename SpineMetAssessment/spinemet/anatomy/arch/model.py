@@ -55,7 +55,7 @@ LAMINA_MM = 9.0
 """Laminae are read within this distance behind the canal."""
 KEEL_FROM_MM = 6.0
 """The spinous process is read from this far behind the canal's back."""
-KEEL_STARTS = 1.15
+KEEL_STARTS = 1.5
 """The spinous process begins at this share of the way from the canal's back to where the laminae have joined [D]."""
 KEEL_LATEST_MM = 12.0
 """… which happens within this distance behind the canal [D]."""
@@ -144,10 +144,9 @@ def _no_larger(inferior: Rod, superior: Rod) -> Rod:
 
 def _bar(pedicle: Pedicle, ring: ArchRing, sign: int, cervical: bool) -> Bar:
     nominal = NOMINAL_CERVICAL_MM if cervical else NOMINAL_PEDICLE_MM
-    width, height = pedicle.width.value or nominal[0], pedicle.height.value or nominal[1]
+    width, height = pedicle.size or nominal
     radii = np.array([width, height]) / 2
-    known = pedicle.width.known or not cervical
-    if pedicle.local_center is None or pedicle.local_axis is None or not known:
+    if pedicle.local_center is None or pedicle.local_axis is None:
         center = np.array([ring.middle + sign * (ring.half_width + width / 2), ring.front - 4.0, 0.0])
         return Bar(center, np.array([0.0, 1.0, 0.0]), radii, -0.4 * ring.depth)
     return Bar(pedicle.local_center, pedicle.local_axis, radii, -0.4 * ring.depth)

@@ -10,7 +10,8 @@ from spinemet.anatomy.arch.part_names import Part
 from spinemet.anatomy.arch.pedicle import Side
 from spinemet.anatomy.arch.ring import ArchRing
 from spinemet.anatomy.arch.solids import Points
-from spinemet.anatomy.vertebra import Endplate, Vertebra
+from spinemet.anatomy.endplate import Endplate
+from spinemet.anatomy.vertebra import Vertebra
 from spinemet.levels import Region
 
 BULGE_MM = 4.0
@@ -25,12 +26,17 @@ BEYOND_PLATE_MM = 2.0
 """… if it lies no farther than this above or below the endplates [D]."""
 
 
-def name_voxels(points: Points, vertebra: Vertebra, ring: ArchRing, model: ArchModel) -> NDArray[np.uint8]:
-    """Part of each point (n, 3), given in the vertebra's frame, that is not in front of the posterior wall."""
+def name_voxels(
+    points: Points, cloud: Points, vertebra: Vertebra, ring: ArchRing, model: ArchModel
+) -> NDArray[np.uint8]:
+    """Part of each point (n, 3), given in the vertebra's frame, that is not in front of the posterior wall.
+
+    :param cloud: evenly spaced points of the same bone, from which the body's corners are read.
+    """
     labels = _assign(points, model, ring)
     if vertebra.level.region is Region.CERVICAL:
         _name_cervical_transverse(labels, points, vertebra, ring)
-    labels[_of_the_body(points, vertebra, ring, model)] = Part.BODY
+    labels[_of_the_body(points, cloud, vertebra, ring, model)] = Part.BODY
     return labels
 
 
@@ -73,33 +79,44 @@ def _name_cervical_transverse(labels: NDArray[np.uint8], points: Points, vertebr
     labels[beside] = np.where(outward[beside] < 0, Part.TRANSVERSE_LEFT, Part.TRANSVERSE_RIGHT)
 
 
-def _of_the_body(points: Points, vertebra: Vertebra, ring: ArchRing, model: ArchModel) -> NDArray[np.bool_]:
+def _of_the_body(
+    points: Points, cloud: Points, vertebra: Vertebra, ring: ArchRing, model: ArchModel
+) -> NDArray[np.bool_]:
     """Bone behind the plane of the posterior wall that is the body's: its corners beside a hollow back, a bulge."""
+    half = 0.5 * (vertebra.width.value or 0.0)
+    edges = np.arange(0.0, half + CORNER_BIN_MM, CORNER_BIN_MM)
+    found, behind = _near_wall(points, vertebra, half)
+    even, depth = _near_wall(cloud, vertebra, half)
+    mine, corners = points[found], cloud[even]
+    outward, place = np.abs(mine[:, 0] - np.float32(ring.middle)), np.abs(corners[:, 0] - np.float32(ring.middle))
+    bodily = outward < CANAL_SHARE * ring.half_width
+    for side, own in model.sides.items():
+        here = (mine[:, 0] >= ring.middle) == (side is Side.RIGHT)
+        bodily |= here & (own.pedicle.depth(mine) > OUTSIDE_PEDICLE_MM)
+        # Below the pedicle the body's outline is free: it goes on behind the pedicle's root.
+        free = (corners[:, 0] >= ring.middle) == (side is Side.RIGHT)
+        free &= corners[:, 2] < own.pillar - own.pedicle.radii[1] - 1.0
+        reach = [
+            np.percentile(layer, 80)
+            if (layer := depth[free & (np.abs(place - edge) <= CORNER_BIN_MM)]).size >= 8
+            else 0.0
+            for edge in edges
+        ]
+        bodily |= here & (behind < np.interp(outward, edges, reach))
+    chosen = np.zeros(len(points), dtype=bool)
+    chosen[found[bodily]] = True
+    return chosen
+
+
+def _near_wall(points: Points, vertebra: Vertebra, half: float) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Which points lie little behind the posterior wall, and how far."""
     wall, tilt = vertebra.wall
     behind = wall + tilt * points[:, 2] - points[:, 1]
-    half = 0.5 * (vertebra.width.value or 0.0)
     top, bottom = (_over_wall(vertebra, plate) for plate in (vertebra.superior_endplate, vertebra.inferior_endplate))
     near = (behind < BULGE_MM) & (np.abs(points[:, 0]) < half)
     near &= (points[:, 2] < top + BEYOND_PLATE_MM) & (points[:, 2] > bottom - BEYOND_PLATE_MM)
     found = np.flatnonzero(near)
-    cloud, behind = points[found], behind[found]
-    outward = np.abs(cloud[:, 0] - np.float32(ring.middle))
-    bodily = outward < CANAL_SHARE * ring.half_width
-    edges = np.arange(0.0, half + CORNER_BIN_MM, CORNER_BIN_MM)
-    place = np.digitize(outward, edges)
-    for side, own in model.sides.items():
-        mine = (cloud[:, 0] >= ring.middle) == (side is Side.RIGHT)
-        bodily |= mine & (own.pedicle.depth(cloud) > OUTSIDE_PEDICLE_MM)
-        # Below the pedicle the body's outline is free: it goes on behind the pedicle's root.
-        free = mine & (cloud[:, 2] < own.pillar - own.pedicle.radii[1] - 1.0)
-        corner = np.zeros(len(edges) + 1)
-        for number in np.unique(place[free]):
-            layer = behind[free & (place == number)]
-            corner[number] = np.percentile(layer, 80) if layer.size >= 4 else 0.0
-        bodily |= mine & (behind < corner[place])
-    chosen = np.zeros(len(points), dtype=bool)
-    chosen[found[bodily]] = True
-    return chosen
+    return found, behind[found]
 
 
 def _over_wall(vertebra: Vertebra, plate: Endplate | None) -> float:

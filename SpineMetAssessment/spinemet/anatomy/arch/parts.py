@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemet.anatomy.arch.cloud import behind_wall, even_samples
 from spinemet.anatomy.arch.model import ArchModel, fit_arch
 from spinemet.anatomy.arch.part_names import Part
 from spinemet.anatomy.arch.part_voxels import name_voxels
@@ -133,16 +134,19 @@ def partition(vertebra: Vertebra) -> Parts:
     if np.count_nonzero(rest) < LEAST_ARCH * np.count_nonzero(body):
         return _whole(vertebra, "the outline shows no arch")
     ring = arch_ring(vertebra)
-    found = pedicles(vertebra, ring)
+    samples = even_samples(vertebra)
+    found = pedicles(vertebra, ring, samples)
     if not any(pedicle.local_center is not None for pedicle in found.values()):
         return _whole(vertebra, "no pedicle joins body and arch in the outline")
+    cervical = vertebra.level.region is Region.CERVICAL
+    # The solids are fitted to an even grid, which is the same for every voxel size; only then each voxel is named.
+    cloud = behind_wall(samples, vertebra)
+    model = fit_arch(cloud, ring, found, cervical=cervical)
     right, anterior, superior = (axis[rest] for axis in local_coordinates(vertebra.mask.grid, vertebra.frame))
     points: Points = np.stack([right, anterior, superior], axis=1)
-    cervical = vertebra.level.region is Region.CERVICAL
-    model = fit_arch(points, ring, found, cervical=cervical)
     values = np.zeros(mask.shape, np.uint8)
     values[body] = Part.BODY
-    values[rest] = name_voxels(points, vertebra, ring, model)
+    values[rest] = name_voxels(points, cloud, vertebra, ring, model)
     notes = () if ring.closed else ("the arch is not closed; the canal's size is a guess from the body's",)
     if cervical:
         notes = (*notes, "cervical parts are less sure: their pedicles are short and oblique")

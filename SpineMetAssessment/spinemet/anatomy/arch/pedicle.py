@@ -1,8 +1,13 @@
 """Pedicle isthmus: the least cross-section of a pedicle along its own axis, with its width and height.
 
-A pedicle is sought beside the canal, behind the posterior wall. Its axis follows the centers of its sections; the
-isthmus is the section across that axis with the least area. Width and height are those of the ellipse with the same
-second moments, which evens out the steps between voxels.
+`waist` shows where the bridge between body and arch is thinnest; from there the plane is turned until the section's
+middle is narrowest and tilted until its area is least, and moved along its normal, the pedicle's axis. Width is the
+mean chord of the section's middle in the transverse direction, as that of an ellipse's middle relates to its width:
+the flares into facet and body do not count. Height is that of the ellipse with the section's area and second moments.
+
+Published means of the transverse width: C3 4.9 to C7 6.6 mm, no pedicle under 3.2 mm (Woodward et al. 2008, 338
+pedicles on CT) [S]; narrowest at T4, widest at L5, heights least at T1 (Lien et al. 2007) [S]; T1 7.9, T4 4.7, L1 8.7,
+L5 18.0 mm (Zindrick et al. 1987) [K].
 """
 
 from __future__ import annotations
@@ -14,15 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemet.anatomy.arch.ring import ArchRing, arch_ring
+from spinemet.anatomy.arch.cloud import even_samples
+from spinemet.anatomy.arch.ring import ArchRing, arch_ring, looked_through
+from spinemet.anatomy.arch.waist import Waist, find_waist
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.errors import NotMeasurable
 from spinemet.evidence import Measurement, Point, unknown
-from spinemet.levels import Region
+from spinemet.levels import Level, Region
 
-METHOD = "ellipse of the same second moments, least cross-section across the pedicle's axis"
+METHOD = "transverse chords (width) and ellipse (height) of the least section across the pedicle's axis"
 
 
 class Side(str, Enum):
@@ -38,32 +45,40 @@ class Side(str, Enum):
 
 
 STEP_MM = 0.5
-FROM_WALL_MM = 1.0
-"""Sections start this far behind the posterior wall [D]."""
-REACH = 0.6
-"""… and end at this share of the canal's depth, where facet and transverse process begin [D]."""
-OUTER_SHARE = 0.42
-"""A pedicle lies within this share of the body's width beside the canal [D]."""
-NARROW = 1.3
-"""Sections up to this many times the least area show the axis: farther on, facet and transverse process pull it."""
-MAX_TURN, MAX_TILT = 0.9, 0.25
-"""Steepest pedicle believed, to the side and up (tangents) [D]."""
-HALF_FIELD_MM = 14.0
+FROM_WALL_MM, LEAST_FORWARD_MM = 1.0, 2.5
+"""Below the neck sections start this far behind the posterior wall, but not this near before
+the waist: neck pedicles reach beside the wall, L5's begin at it [D]."""
+ABOVE_MM, BELOW_MM = 4.0, 3.0
+"""A pedicle lies within these distances beyond the endplates [D]."""
+HALF_FIELD_MM = 16.0
 """Half the size of the field in which a section is looked at."""
-ALONG_MM = 5.0
-"""The isthmus is sought this far to both sides of the narrowest coronal section."""
+ALONG_MM = 4.0
+"""The isthmus is sought this far to both sides of the waist."""
 SMOOTH_MM = 2.0
 """Sections are averaged over this length: neither a step between voxels nor a spur is the isthmus."""
+TURNS_DEG = (24.0, 12.0)
+"""How far the plane is turned to both sides to find its least section, first and then."""
+THREE = np.array([-1.0, 0.0, 1.0])
+OUTSIDE = 0.25
+"""Samples with less bone than this do not belong to a section that is looked at."""
+LOOK_MM, LOOKS_MM = 1.0, np.array([-2.0, 0.0, 2.0])
+"""Resolution of the sections looked at meanwhile, and where along the axis they lie."""
+MOST_TURN, MOST_TILT = np.deg2rad(75.0), np.deg2rad(25.0)
+"""Steepest pedicle believed, to the side and up [D]; C3's axis lies at about 45–50°."""
 LEAST_WIDTH_MM, LEAST_HEIGHT_MM = 1.5, 3.0
 WIDEST_MM = {Region.CERVICAL: 9.0, Region.THORACIC: 12.0, Region.LUMBAR: 22.0}
 TALLEST_MM = {Region.CERVICAL: 12.0, Region.THORACIC: 22.0, Region.LUMBAR: 22.0}
 """Pedicles outside these sizes are taken for a failure of the outline or of the method [D]."""
+BAND_MM = 2.5
+"""Width is read within this distance above and below the middle: the ends flare into facet and body."""
 RESOLVED_VOXELS = 1.5
 """A pedicle narrower than this many voxels is shown with a warning [D]."""
 BORDER_95 = 0.57
 """Half-width (95 %) of the width, in voxels across it: two borders, evened out over the section; from phantoms."""
 MODEL_MM = 0.25
 """Half-width (95 %) that stays at fine voxels: fillets to body and facet; from phantoms."""
+ALIKE = 0.05
+"""Sections larger than the least by this share count for 1/e in the isthmus's place and ±."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +90,7 @@ class Pedicle:
     :param local_center: of the isthmus in the vertebra's frame, of its neighborhood where the isthmus was not found;
         `local_axis` likewise.
     :param area: of the isthmus in mm².
+    :param size: width and height of what was found, trusted as a pedicle's or not.
     :param reason: why it was not measured; empty when it was.
     """
 
@@ -86,6 +102,7 @@ class Pedicle:
     axis: Point | None = None
     local_center: NDArray[np.float64] | None = None
     local_axis: NDArray[np.float64] | None = None
+    size: tuple[float, float] | None = None
     reason: str = ""
 
     @property
@@ -95,22 +112,59 @@ class Pedicle:
 
 @dataclass(frozen=True)
 class _Section:
-    """One section: area, center and 2×2 second moments in (across, up) millimeters of its plane."""
+    """One section: area, center and 2×2 second moments in (across, up) millimeters of its plane.
+
+    :param chord: mean width of its middle, within `BAND_MM` above and below its center.
+    """
 
     area: float
     center: NDArray[np.float64]
     moments: NDArray[np.float64]
+    chord: float
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width of the ellipse with this chord; height of the one with the moments' form and the area's size."""
+        inverse = np.linalg.inv(self.moments + 1e-6 * np.eye(2))
+        scale = np.sqrt(self.area / (4 * np.pi * np.sqrt(max(float(np.linalg.det(self.moments)), 1e-6))))
+        height = float(4 * scale / np.sqrt(inverse[1, 1]))
+        u = min(1.0, 2 * BAND_MM / height)
+        return float(self.chord / (0.5 * (np.sqrt(1 - u * u) + np.arcsin(u) / u))), height
 
 
-def pedicles(vertebra: Vertebra, ring: ArchRing | None = None) -> dict[Side, Pedicle]:
+@dataclass(frozen=True)
+class _Isthmus:
+    """The least of the sections across one axis.
+
+    :param along: its place on the axis.
+    :param spread: standard deviation of width and height over the sections that are hardly larger.
+    """
+
+    section: _Section
+    along: float
+    plane: VertebraFrame
+    spread: NDArray[np.float64]
+
+    @property
+    def center(self) -> NDArray[np.float64]:
+        return self.plane.to_ras([self.section.center[0], self.along, self.section.center[1]])
+
+
+def pedicles(
+    vertebra: Vertebra, ring: ArchRing | None = None, samples: LocalSamples | None = None
+) -> dict[Side, Pedicle]:
     """Both pedicles of a vertebra; what is not found says why.
 
-    :param ring: from `arch_ring`, where the caller has it already.
+    :param ring: from `arch_ring`, where the caller has it already; `samples` from `even_samples` likewise.
     """
     found = {}
     for side in Side:
         try:
-            found[side] = _measure(vertebra, ring or arch_ring(vertebra), side)
+            if vertebra.level is Level.C2:
+                raise NotMeasurable("C2: what joins its body and arch is a pars under the superior facet")
+            ring = ring or arch_ring(vertebra)
+            samples = samples or even_samples(vertebra)
+            found[side] = _measure(vertebra, ring, samples, side)
         except NotMeasurable as error:
             found[side] = _unmeasured(side, str(error).rstrip("."))
     return found
@@ -122,27 +176,33 @@ def _unmeasured(side: Side, reason: str) -> Pedicle:
     return Pedicle(side, width, height, area, reason=reason)
 
 
-def _measure(vertebra: Vertebra, ring: ArchRing, side: Side) -> Pedicle:
-    center, axis = _coronal_course(vertebra, ring, side)
+def _measure(vertebra: Vertebra, ring: ArchRing, samples: LocalSamples, side: Side) -> Pedicle:
+    low, high = looked_through(vertebra)
+    short = vertebra.level.region is Region.CERVICAL
+    waist = find_waist(samples, ring, side.sign, (low - BELOW_MM, high + ABOVE_MM), short=short)
     frame = vertebra.frame
+    center, axis = waist.center, _direction(waist.turn, 0.0, side.sign)
     try:
-        section, offset, plane = _isthmus(vertebra, ring, center, axis)
+        center, axis = _turned(samples, waist, side.sign, short=short)
+        isthmus = _isthmus(vertebra, ring, center, axis)
     except NotMeasurable as error:
         # Its place is known all the same: the parts round it can be told apart.
         return replace(_unmeasured(side, str(error).rstrip(".")), local_center=center, local_axis=axis)
-    width, height = _extent(section)
+    section, plane = isthmus.section, isthmus.plane
+    width, height = section.size
+    center, axis = frame.to_local(isthmus.center), frame.axes @ np.array(plane.anterior)
     region = vertebra.level.region
     if not (LEAST_WIDTH_MM <= width <= WIDEST_MM[region] and LEAST_HEIGHT_MM <= height <= TALLEST_MM[region]):
         reason = f"what was found ({width:.0f}×{height:.0f} mm) has not a pedicle's size"
-        return replace(_unmeasured(side, reason), local_center=center, local_axis=axis)
+        return replace(_unmeasured(side, reason), local_center=center, local_axis=axis, size=section.size)
     voxel = np.sqrt(((plane.axes @ vertebra.mask.ijk_to_ras[:3, :3]) ** 2).sum(axis=1))
     limits: tuple[str, ...] = ()
     if width < RESOLVED_VOXELS * voxel[0]:
         limits = (f"the pedicle is hardly wider than a voxel ({voxel[0]:.1f} mm)",)
-    position = _point(offset)
+    position = _point(isthmus.center)
     name = f"{side.value} pedicle"
-    sure_width = float(np.hypot(BORDER_95 * voxel[0], MODEL_MM))
-    sure_height = float(np.hypot(BORDER_95 * voxel[2], 2 * MODEL_MM))
+    sure_width = float(np.sqrt((BORDER_95 * voxel[0]) ** 2 + MODEL_MM**2 + (2 * isthmus.spread[0]) ** 2))
+    sure_height = float(np.sqrt((BORDER_95 * voxel[2]) ** 2 + (2 * MODEL_MM) ** 2 + (2 * isthmus.spread[1]) ** 2))
     sure_area = section.area * float(np.hypot(sure_width / width, sure_height / height))
     return Pedicle(
         side,
@@ -151,92 +211,113 @@ def _measure(vertebra: Vertebra, ring: ArchRing, side: Side) -> Pedicle:
         Measurement(f"{name} area", section.area, "mm²", "least cross-section", position, sure_area, limits=limits),
         position,
         plane.anterior,
-        frame.to_local(offset),
-        frame.axes @ np.array(plane.anterior),
+        center,
+        axis,
+        section.size,
     )
 
 
-def _coronal_course(vertebra: Vertebra, ring: ArchRing, side: Side) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Local center of the narrowest coronal section beside the canal, and the axis through its neighbors."""
-    sign = side.sign
-    inner = ring.middle + sign * 0.45 * ring.half_width
-    outer = ring.middle + sign * (ring.half_width + OUTER_SHARE * (vertebra.width.value or 0.0))
-    low = min(inner, outer), ring.front - max(REACH * ring.depth, 6.0) - 1.0, -HALF_FIELD_MM - 6.0
-    high = max(inner, outer), ring.front - FROM_WALL_MM, HALF_FIELD_MM + 6.0
-    samples = sample_box(vertebra.mask, vertebra.frame, low, high, (0.75, STEP_MM, 0.75))
-    right, anterior, superior = (samples.axis(n) for n in range(3))
-    inside = samples.values >= INSIDE
-    rows: list[tuple[float, float, float, float]] = []
-    anchor = np.array([ring.middle + sign * (ring.half_width + 3.0), np.nan])
-    for index in range(len(anterior) - 1, -1, -1):
-        piece = _nearest_piece(inside[:, index], right, superior, anchor)
-        if piece is None:
-            continue
-        r, s = np.nonzero(piece)
-        x, z = float(right[r].mean()), float(superior[s].mean())
-        anchor = np.array([x, z])
-        rows.append((float(anterior[index]), x, z, float(piece.sum()) * 0.75**2))
-    if len(rows) < 4:
-        raise NotMeasurable(f"No {side.value} pedicle is found in the outline.")
-    table = np.array(rows)
-    areas = ndimage.uniform_filter1d(table[:, 3], max(1, round(SMOOTH_MM / STEP_MM)), mode="nearest")
-    best = int(np.argmin(areas))
-    near = (np.abs(table[:, 0] - table[best, 0]) <= 3.0) & (areas <= NARROW * areas[best])
-    slope = [_slope(table[near, 0], table[near, n]) for n in (1, 2)]
-    center = np.array([np.median(table[near, 1]), np.median(table[near, 0]), np.median(table[near, 2])])
-    axis = np.array([np.clip(slope[0], -MAX_TURN, MAX_TURN), 1.0, np.clip(slope[1], -MAX_TILT, MAX_TILT)])
-    return center, axis / np.linalg.norm(axis)
+def _direction(turn: float, tilt: float, sign: int) -> NDArray[np.float64]:
+    """Local unit vector along a pedicle that leans toward the midline by `turn` and rises by `tilt` (radians)."""
+    return np.array([-sign * np.sin(turn) * np.cos(tilt), np.cos(turn) * np.cos(tilt), np.sin(tilt)])
 
 
-def _slope(along: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    return float(np.polyfit(along, values, 1)[0]) if np.ptp(along) > 1.0 else 0.0
+def _turned(
+    samples: LocalSamples, waist: Waist, sign: int, *, short: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn and tilt the plane through a waist until its section is least: the section's center and the axis, local."""
+    center, turn, tilt = waist.center, waist.turn, 0.0
+    for step in np.deg2rad(TURNS_DEG):
+        turns = turn + step * THREE
+        areas = [_look(samples, center, _direction(a, tilt, sign), short, banded=True)[0] for a in turns]
+        turn = float(np.clip(_least(turns, areas), -MOST_TURN, MOST_TURN))
+        tilts = tilt + step / 2 * THREE
+        areas = [_look(samples, center, _direction(turn, b, sign), short)[0] for b in tilts]
+        tilt = float(np.clip(_least(tilts, areas), -MOST_TILT, MOST_TILT))
+        axis = _direction(turn, tilt, sign)
+        center = _look(samples, center, axis, short)[1]
+    return center, axis
 
 
-def _nearest_piece(
-    inside: NDArray[np.bool_], right: NDArray[np.float64], superior: NDArray[np.float64], anchor: NDArray[np.float64]
-) -> NDArray[np.bool_] | None:
-    """The piece of a section that the course goes through: the nearest to `anchor`, specks left out."""
-    pieces, count = ndimage.label(inside)
-    if count == 0:
-        return None
-    areas = np.bincount(pieces.ravel(), minlength=count + 1)[1:] * (right[1] - right[0]) * (superior[1] - superior[0])
-    large = np.flatnonzero(areas >= max(6.0, 0.2 * areas.max())) + 1
-    if large.size == 0:
-        return None
-    if np.isnan(anchor[1]):
-        return np.asarray(pieces == large[np.argmax(areas[large - 1])])
-    centers = np.array(ndimage.center_of_mass(inside, pieces, large))
-    place = np.column_stack([np.interp(centers[:, 0], np.arange(right.size), right),
-                             np.interp(centers[:, 1], np.arange(superior.size), superior)])  # fmt: skip
-    return np.asarray(pieces == large[np.argmin(np.linalg.norm(place - anchor, axis=1))])
+def _least(angles: NDArray[np.float64], areas: list[float]) -> float:
+    """The angle of least area: a plane turned by an angle cuts a bar in its own section over the angle's cosine."""
+    middle = angles[1]
+    basis = np.column_stack([np.cos(angles - middle), np.sin(angles - middle)])
+    along, across = np.linalg.lstsq(basis, 1 / np.array(areas), rcond=None)[0]
+    best = float(np.arctan2(across, along))
+    return float(middle + np.clip(best, angles[0] - middle, angles[2] - middle))
 
 
-def _isthmus(
-    vertebra: Vertebra, ring: ArchRing, center: NDArray[np.float64], axis: NDArray[np.float64]
-) -> tuple[_Section, NDArray[np.float64], VertebraFrame]:
-    """Least section across an axis: the section, its center in RAS, and the plane it lies in."""
+def _look(
+    samples: LocalSamples, center: NDArray[np.float64], axis: NDArray[np.float64], short: bool, banded: bool = False
+) -> tuple[float, NDArray[np.float64]]:
+    """Mean area of a few sections across an axis, the least of a short pedicle, and the middle one's local center."""
+    across, up = _plane_axes(axis)
+    field = np.arange(-HALF_FIELD_MM, HALF_FIELD_MM + LOOK_MM / 2, LOOK_MM)
+    starts = center + LOOKS_MM[:, None] * axis
+    index = [
+        (starts[:, n, None, None] + across[n] * field[:, None] + up[n] * field - samples.lower[n]) / samples.step[n]
+        for n in range(3)
+    ]
+    values = ndimage.map_coordinates(samples.values, index, order=1, prefilter=False)
+    inside = values >= OUTSIDE
+    rows = np.abs(field) <= (BAND_MM if banded else HALF_FIELD_MM)
+    areas: list[float] = []
+    middle = center
+    for number, plane in enumerate(inside):
+        piece = _nearest_piece(plane, field, field, np.zeros(2))
+        if piece is not None:
+            # What each sample holds of the bone, so that no small turn makes the area jump.
+            share = np.where(piece, np.clip(2 * values[number] - 0.5, 0.0, 1.0), 0.0)
+            total = max(float(share.sum()), 1e-3)
+            areas.append(max(float(share[:, rows].sum()), 1e-3) * LOOK_MM**2)
+            if LOOKS_MM[number] == 0:
+                u, w = float(share.sum(axis=1) @ field) / total, float(share.sum(axis=0) @ field) / total
+                middle = center + u * across + w * up
+    if not areas:
+        raise NotMeasurable("no narrowest section is found between body and arch")
+    # A plane that cuts a corner of the body meets far more bone a little farther on, so the mean is looked at. A neck
+    # pedicle is too short for that.
+    return float(min(areas) if short else np.mean(areas)), middle
+
+
+def _plane_axes(axis: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Local unit vectors across (to the right) and up in the plane whose normal is `axis`."""
+    up = np.array([0.0, 0.0, 1.0]) - axis * axis[2]
+    up /= np.linalg.norm(up)
+    return np.cross(axis, up), up
+
+
+def _isthmus(vertebra: Vertebra, ring: ArchRing, center: NDArray[np.float64], axis: NDArray[np.float64]) -> _Isthmus:
+    """Least section across a local axis through a local point."""
     frame = vertebra.frame
-    ras_axis = axis @ frame.axes
-    up = np.array(frame.superior) - ras_axis * (ras_axis @ np.array(frame.superior))
-    plane = VertebraFrame.from_directions(frame.to_ras(center), up, ras_axis)
-    # Never into the body: there a section may run out of the bone and be small for no good reason.
-    forward = min(ALONG_MM, max(0.0, (ring.front - FROM_WALL_MM - float(center[1])) / float(axis[1])))
-    lower, upper = (-HALF_FIELD_MM, -ALONG_MM, -HALF_FIELD_MM), (HALF_FIELD_MM, forward + STEP_MM / 2, HALF_FIELD_MM)
-    sections = _sections(sample_box(vertebra.mask, plane, lower, upper, STEP_MM))
+    _, up = _plane_axes(axis)
+    plane = VertebraFrame.from_directions(frame.to_ras(center), up @ frame.axes, axis @ frame.axes)
+    upper = np.array([HALF_FIELD_MM, ALONG_MM, HALF_FIELD_MM])
+    lower = -upper
+    if vertebra.level.region is not Region.CERVICAL:
+        # Never into the body: there a section may run out of the bone and be small for no good reason.
+        upper[1] = np.clip((ring.front - FROM_WALL_MM - float(center[1])) / float(axis[1]), LEAST_FORWARD_MM, ALONG_MM)
+    sections = _sections(sample_box(vertebra.mask, plane, lower, upper + STEP_MM / 2, STEP_MM))
     if len(sections) < 3:
         raise NotMeasurable("no narrowest section is found between body and arch")
     along = np.array(sorted(sections))
     areas = ndimage.uniform_filter1d(
         np.array([sections[t].area for t in along]), max(1, round(SMOOTH_MM / STEP_MM)), mode="nearest"
     )
-    best = float(along[np.argmin(areas)])
-    near = [sections[t] for t in along if abs(t - best) <= SMOOTH_MM / 2]
+    # Sections that are hardly larger might as well be the isthmus: it lies in their middle, and they show its ±.
+    weight = np.exp((1 - areas / areas.min()) / ALIKE)
+    best = float(weight @ along / weight.sum())
+    near = [sections[t] for t in along if abs(t - best) <= SMOOTH_MM / 2] or [sections[along[np.argmin(areas)]]]
     section = _Section(
         float(np.mean([item.area for item in near])),
         np.mean([item.center for item in near], axis=0),
         np.mean([item.moments for item in near], axis=0),
+        float(np.mean([item.chord for item in near])),
     )
-    return section, plane.to_ras([section.center[0], best, section.center[1]]), plane
+    sizes = np.array([sections[t].size for t in along])
+    spread = np.sqrt(np.average((sizes - section.size) ** 2, axis=0, weights=weight))
+    return _Isthmus(section, best, plane, spread)
 
 
 def _sections(samples: LocalSamples) -> dict[float, _Section]:
@@ -253,20 +334,32 @@ def _sections(samples: LocalSamples) -> dict[float, _Section]:
                 continue
             r, s = np.nonzero(piece)
             place = np.column_stack([right[r], superior[s]])
+            middle_of = place.mean(axis=0)
+            # Rows count by how much of them lies in the band, so that no small shift makes the chord jump.
+            band = np.clip((BAND_MM + STEP_MM / 2 - np.abs(place[:, 1] - middle_of[1])) / STEP_MM, 0.0, 1.0)
             moments = np.cov(place.T) - np.eye(2) * STEP_MM**2 / 12 if len(place) > 3 else np.eye(2)
-            found[float(along[index])] = _Section(float(len(place)) * STEP_MM**2, place.mean(axis=0), moments)
-            anchor = place.mean(axis=0)
+            found[float(along[index])] = _Section(
+                float(len(place)) * STEP_MM**2, middle_of, moments, float(band.sum()) * STEP_MM**2 / (2 * BAND_MM)
+            )
+            anchor = middle_of
     return found
 
 
-def _extent(section: _Section) -> tuple[float, float]:
-    """Width (the axis nearer to the horizontal) and height of the ellipse with the section's moments and area."""
-    values, vectors = np.linalg.eigh(section.moments)
-    lengths = 4 * np.sqrt(np.maximum(values, 1e-6))
-    # The moments give the form, the area the size: notches and steps count less.
-    lengths *= np.sqrt(section.area / (np.pi / 4 * lengths[0] * lengths[1]))
-    first = 0 if abs(vectors[0, 0]) >= abs(vectors[1, 0]) else 1
-    return float(lengths[first]), float(lengths[1 - first])
+def _nearest_piece(
+    inside: NDArray[np.bool_], right: NDArray[np.float64], superior: NDArray[np.float64], anchor: NDArray[np.float64]
+) -> NDArray[np.bool_] | None:
+    """The piece of a section nearest to `anchor`, specks left out; None without one."""
+    pieces, count = ndimage.label(inside)
+    if count == 0:
+        return None
+    areas = np.bincount(pieces.ravel(), minlength=count + 1) * (right[1] - right[0]) * (superior[1] - superior[0])
+    areas[0] = 0.0
+    away = np.hypot(right[:, None] - anchor[0], superior - anchor[1])
+    nearest = ndimage.minimum(away, pieces, np.arange(count + 1))
+    nearest[areas < max(6.0, 0.1 * float(areas.max()))] = np.inf
+    if not np.isfinite(nearest).any():
+        return None
+    return np.asarray(pieces == int(np.argmin(nearest)))
 
 
 def _point(vector: NDArray[np.float64]) -> Point:

@@ -17,7 +17,9 @@ from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.errors import NotMeasurable
 
-STEP_MM = 1.0
+STEP_MM, STEP_UP_MM = 0.5, 1.0
+WIDEST_ROWS = 5
+"""The canal's sides are read from as many of its widest rows."""
 REACH_BEHIND_MM = 45.0
 """Canal and laminae lie within this distance behind the posterior wall."""
 MIN_FORAMEN_MM2 = 60.0
@@ -70,10 +72,11 @@ def arch_ring(vertebra: Vertebra) -> ArchRing:
     width = vertebra.width.value
     wall = vertebra.wall[0]
     # Above and below the body the articular processes lean over the canal.
-    low, high = _plates(vertebra)
-    lower = (-0.5 * width - 8.0, wall - REACH_BEHIND_MM, low - BELOW_MM)
-    upper = (0.5 * width + 8.0, wall + 5.0, high)
-    samples = sample_box(vertebra.mask, vertebra.frame, lower, upper, STEP_MM)
+    low, high = looked_through(vertebra)
+    side = np.ceil(0.5 * width + 8.0)
+    lower = (-side, wall - REACH_BEHIND_MM, low - BELOW_MM)
+    upper = (side + STEP_MM / 2, wall + 5.0, high)
+    samples = sample_box(vertebra.mask, vertebra.frame, lower, upper, (STEP_MM, STEP_MM, STEP_UP_MM))
     inside = samples.values >= INSIDE
     for gap in GAPS_MM:
         views = [(slope, _hole(projected(inside, samples, slope), samples, gap)) for slope in PITCHES]
@@ -83,8 +86,8 @@ def arch_ring(vertebra: Vertebra) -> ArchRing:
     return ArchRing(0.0, NOMINAL_HALF_WIDTH * width, wall, wall - NOMINAL_DEPTH_MM, closed=False)
 
 
-def _plates(vertebra: Vertebra) -> tuple[float, float]:
-    """Local heights of the inferior and the superior endplate's center."""
+def looked_through(vertebra: Vertebra) -> tuple[float, float]:
+    """Local heights of the inferior and the superior endplate's center: what lies between is looked through."""
     plates = (vertebra.inferior_endplate, vertebra.superior_endplate)
     low, high = (
         float(vertebra.frame.to_local(plate.center)[2]) if plate is not None else sign * NOMINAL_HALF_HEIGHT_MM
@@ -94,13 +97,16 @@ def _plates(vertebra: Vertebra) -> tuple[float, float]:
 
 
 def _ring(hole: NDArray[np.bool_], samples: LocalSamples, wall: float, slope: float) -> ArchRing:
+    """Landmarks of a hole; its sides are those of its widest rows together, so that no single sample decides."""
     right, anterior = samples.axis(0), samples.axis(1)
-    columns = np.flatnonzero(hole.any(axis=1))
-    left_end, right_end = right[columns[0]] - STEP_MM / 2, right[columns[-1]] + STEP_MM / 2
+    rows = hole[:, hole.any(axis=0)]
+    first, last = rows.argmax(axis=0), len(right) - 1 - rows[::-1].argmax(axis=0)
+    left_end = right[np.sort(first)[:WIDEST_ROWS]].mean() - STEP_MM / 2
+    right_end = right[np.sort(last)[-WIDEST_ROWS:]].mean() + STEP_MM / 2
     middle = float(left_end + right_end) / 2
     near = hole[np.abs(right - middle) <= 2.0]
-    rows = [anterior[row.argmax()] for row in near if row.any()]
-    back = float(np.median(rows)) - STEP_MM / 2 if rows else float(anterior[hole.any(axis=0)].min())
+    backs = [anterior[column.argmax()] for column in near if column.any()]
+    back = float(np.mean(backs)) - STEP_MM / 2 if backs else float(anterior[hole.any(axis=0)].min())
     return ArchRing(middle, float(right_end - left_end) / 2, wall, back, slope)
 
 

@@ -27,6 +27,9 @@ OTHERS_NEEDED = 3
 """Vertebrae needed to predict the height of another [D]."""
 FARTHEST_NEIGHBOR = 3
 """A reference farther away than this many levels is none [D]: heights grow by up to 1.5 mm a level."""
+BETWEEN_PERCENT, ONE_SIDED_PERCENT = 2.5, 6.0
+"""How well two neighbors, or one, tell the height that a body had (95 %, percent of it), besides the ± of their own
+heights [D]. From phantoms, whose vertebrae differ less than people's."""
 METHOD = "against the heights of the neighbors"
 METHOD_PRIOR = "against the same vertebra on the prior"
 
@@ -78,10 +81,7 @@ def collapse(
     if prior is not None:
         references = {plane: {column: prior[plane][column].measurement for column in Column} for plane in Plane}
         return _compare(vertebra, references, (), METHOD_PRIOR, curve)
-    fractured = fractured_levels(spine, {*involved, *excluded})
-    unusable = {*involved, *excluded, *fractured}
-    above = _neighbor(level, spine, -1, unusable)
-    below = _neighbor(level, spine, +1, unusable)
+    above, below = reference_levels(level, spine, {*involved, *excluded})
     neighbors = tuple(item for item in (above, below) if item is not None)
     if not neighbors:
         return _unknown("no unfractured, uninvolved and uncut neighbor to compare with", curve)
@@ -108,6 +108,12 @@ def fractured_levels(spine: Spine, suspect: Collection[Level] = frozenset()) -> 
         elif expected is not None and float(np.mean(heights)) < MIN_AGAINST_OTHERS * expected:
             found[level] = f"{level}: lower than the other vertebrae let expect"
     return found
+
+
+def reference_levels(level: Level, spine: Spine, unfit: Collection[Level]) -> tuple[Level | None, Level | None]:
+    """Nearest levels above and below that are fit for a reference: measured, unfractured and not `unfit`."""
+    unusable = {*unfit, *fractured_levels(spine, unfit)}
+    return _neighbor(level, spine, -1, unusable), _neighbor(level, spine, +1, unusable)
 
 
 def height_curve(spine: Spine) -> tuple[tuple[Level, float], ...]:
@@ -175,24 +181,39 @@ def _reference(
         limits.append(f"one neighbor only ({only})")
         if height.value is None:
             return unknown(name, "mm", height.reason)
+        margin = np.hypot(height.uncertainty or 0.0, ONE_SIDED_PERCENT / 100 * height.value)
         return Measurement(
             name, height.value, "mm", f"height of {only}",
-            position=height.position, uncertainty=height.uncertainty, limits=tuple(limits),
+            position=height.position, uncertainty=float(margin), limits=tuple(limits),
         )  # fmt: skip
-    present = set(spine.vertebrae)
-    if adjacent(level, -1, present) is above and adjacent(level, 1, present) is below:
-        share = 0.5
-    else:
-        share = spine.distance(above, level) / (spine.distance(above, level) + spine.distance(level, below))
+    share = share_of_way(level, spine, above, below)
+    if not _next_to(level, spine, above, below):
         limits.append(f"the nearest usable neighbors are {above} and {below}")
     first, last = spine[above].height(column, plane), spine[below].height(column, plane)
     if first.value is None or last.value is None:
         return unknown(name, "mm", first.reason or last.reason)
-    margin = np.hypot((1 - share) * (first.uncertainty or 0.0), share * (last.uncertainty or 0.0))
+    expected = (1 - share) * first.value + share * last.value
+    margins = ((1 - share) * (first.uncertainty or 0.0), share * (last.uncertainty or 0.0))
     return Measurement(
-        name, (1 - share) * first.value + share * last.value, "mm", f"between {above} and {below}",
-        position=first.position, uncertainty=float(margin), limits=tuple(limits),
+        name, expected, "mm", f"between {above} and {below}",
+        position=first.position,
+        uncertainty=float(np.linalg.norm([*margins, BETWEEN_PERCENT / 100 * expected])),
+        limits=tuple(limits),
     )  # fmt: skip
+
+
+def share_of_way(level: Level, spine: Spine, above: Level, below: Level) -> float:
+    """Where a level lies between two others, 0 at `above` to 1 at `below`: half way between its next ones (the
+    published rule), else by distance."""
+    if _next_to(level, spine, above, below):
+        return 0.5
+    first, second = spine.distance(above, level), spine.distance(level, below)
+    return first / (first + second)
+
+
+def _next_to(level: Level, spine: Spine, above: Level, below: Level) -> bool:
+    present = set(spine.vertebrae)
+    return adjacent(level, -1, present) is above and adjacent(level, 1, present) is below
 
 
 def _compare(
@@ -243,7 +264,7 @@ def _loss(vertebra: Vertebra, plane: Plane, column: Column, reference: Measureme
     ratio = height.value / reference.value
     raw = 100 * (1 - ratio)
     own, other = (height.uncertainty or 0.0) / height.value, (reference.uncertainty or 0.0) / reference.value
-    limits = reference.limits
+    limits = (*height.limits, *reference.limits)
     if raw < 0:
         limits = (*limits, f"{-raw:.0f} % higher than the reference")
     margin = float(100 * ratio * np.hypot(own, other))

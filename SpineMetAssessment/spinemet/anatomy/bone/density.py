@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from spinemet.anatomy.sampling import crop_like
 from spinemet.anatomy.spine import Spine
+from spinemet.anatomy.vertebra import Vertebra
 from spinemet.evidence import Measurement, unknown
 from spinemet.image import Grid, Image, Region
 from spinemet.levels import Level, adjacent
@@ -51,12 +52,14 @@ def bone_reference(
     *,
     involved: Collection[Level],
     excluded: Collection[Level] = frozenset(),
+    sample: Callable[[Vertebra], NDArray[np.float32]] | None = None,
 ) -> BoneReference:
     """Trabecular mean and SD round `level`.
 
     :param ct: HU on the grid of the vertebra outlines; None without a CT.
     :param involved: levels with a lesion; never used.
     :param excluded: levels with cement or hardware; never used.
+    :param sample: gives the densities of one vertebra in place of `trabecular`, to keep what did not change.
     :raises GridMismatch: the CT does not lie on the outlines' grid.
     """
     if ct is None:
@@ -66,7 +69,8 @@ def bone_reference(
     for item in _near(level, set(spine.vertebrae)):
         if item in involved or item in excluded or not spine[item].measured:
             continue
-        found = trabecular(ct, spine[item].mask, spine[item].body)
+        vertebra = spine[item]
+        found = sample(vertebra) if sample is not None else trabecular(ct, vertebra.mask, vertebra.body)
         if found.size:
             values.append(found)
             levels.append(item)

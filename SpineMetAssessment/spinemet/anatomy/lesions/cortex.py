@@ -9,8 +9,9 @@ cortex. Where more than a tenth of comparable intact cortex would be called lost
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,17 @@ class CorticalBreak:
     points: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class CorticalShell:
+    """The cortex of a whole vertebra; depends on it and the CT alone, whatever lesion it holds.
+
+    :param density: densest HU of each piece of the surface, NaN outside the image.
+    """
+
+    surface: BoneSurface
+    density: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class CorticalBreaks:
     """What was found of the cortex over the lesions of one vertebra.
@@ -87,12 +99,20 @@ class CorticalBreaks:
     :param area: of all breaks, mm²; 0 when the cortex is intact.
     :param wall_area: of the breaks of the posterior wall, mm²; unknown where the body was not found.
     :param covered: surface under which the lesion lies, mm².
+    :param by_part: area of the breaks on each part that has any, mm², by the name it was given.
     """
 
     breaks: tuple[CorticalBreak, ...]
     area: Measurement
     wall_area: Measurement
     covered: Measurement
+    by_part: Mapping[str, Measurement] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Parts that surely have a break: even the least area within the ± is one."""
+        least = [(name, (item.value or 0.0) - (item.uncertainty or 0.0)) for name, item in self.by_part.items()]
+        return tuple(name for name, area in least if area >= MIN_BREAK_MM2)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -107,6 +127,7 @@ def cortical_breaks(
     neighbors: Sequence[Vertebra] = (),
     parts: Mapping[str, NDArray[np.bool_]] | None = None,
     streaks: str = "",
+    shell_of: Callable[[Vertebra], CorticalShell] | None = None,
 ) -> CorticalBreaks:
     """Breaks of the cortex over the lesions of a vertebra.
 
@@ -115,13 +136,17 @@ def cortical_breaks(
     :param neighbors: sound vertebrae to compare with, best the one above and the one below.
     :param parts: masks of the vertebra's parts on the same grid, to name where a break lies.
     :param streaks: why the CT cannot be read here (metal); everything is then unknown.
+    :param shell_of: `cortical_shell` of a vertebra in `ct`, where the caller keeps them.
     :raises GridMismatch: the lesion lies on another grid.
     """
     vertebra.mask.require_grid(lesion)
     if streaks:
         return _unknown(streaks)
-    surface = bone_surface(vertebra.mask)
-    if not len(surface) or not (lesion.array & vertebra.mask.array).any():
+    if not (lesion.array & vertebra.mask.array).any():
+        return _unknown("no lesion lies inside the vertebra's outline")
+    shell_of = shell_of or partial(cortical_shell, ct)
+    surface = shell_of(vertebra).surface
+    if not len(surface):
         return _unknown("no lesion lies inside the vertebra's outline")
     under = _under(surface, lesion)
     limits: tuple[str, ...] = ()
@@ -134,13 +159,24 @@ def cortical_breaks(
         return _collect(vertebra, surface, lost, covered, parts, METHOD_OUTLINES, limits)
     if not under.any():
         return _collect(vertebra, surface, under, covered, parts, METHOD, limits)
-    judged = _judge(ct, vertebra, lesion, surface, under, neighbors)
+    judged = _judge(ct, vertebra, lesion, under, neighbors, shell_of)
     if isinstance(judged, str):
         return replace(_unknown(judged), covered=covered)
     limits = (*limits, *judged.limits)
     return _collect(
         vertebra, surface, judged.lost, covered, parts, METHOD, limits, judged.hidden, under & ~judged.resolved
     )
+
+
+def cortical_shell(ct: Image | None, vertebra: Vertebra) -> CorticalShell:
+    """Surface of a vertebra and the density of its cortex; all NaN without a CT.
+
+    :param ct: HU; only its grid must hold the vertebra.
+    """
+    surface = bone_surface(vertebra.mask)
+    if ct is None or not len(surface):
+        return CorticalShell(surface, np.full(len(surface), np.nan))
+    return CorticalShell(surface, _cortex(ct, vertebra, surface))
 
 
 @dataclass(frozen=True)
@@ -168,19 +204,20 @@ def _judge(
     ct: Image,
     vertebra: Vertebra,
     lesion: Image,
-    surface: BoneSurface,
     under: NDArray[np.bool_],
     neighbors: Sequence[Vertebra],
+    shell_of: Callable[[Vertebra], CorticalShell],
 ) -> _Judged | str:
     """Compare the cortex over the lesion with intact cortex; a sentence where that cannot be done."""
-    cortex = _cortex(ct, vertebra, surface)
+    own = shell_of(vertebra)
+    surface, cortex = own.surface, own.density
     features = _features(vertebra, surface, vertebra)
     away = ndimage.distance_transform_edt(~lesion.array, sampling=lesion.spacing[::-1])
     intact = (away[tuple(surface.voxels.T)] > INTACT_AWAY_MM) & ~np.isnan(cortex)
     found = [_thinned(features[intact], cortex[intact])]
     for other in neighbors:
-        other_surface = bone_surface(other.mask)
-        found.append(_thinned(_features(other, other_surface, vertebra), _cortex(ct, other, other_surface)))
+        shell = shell_of(other)
+        found.append(_thinned(_features(other, shell.surface, vertebra), shell.density))
     pool = np.concatenate([item.features for item in found])
     values = np.concatenate([item.cortex for item in found])
     if len(pool) < REFERENCE_PIECES:
@@ -188,7 +225,7 @@ def _judge(
     judged = np.flatnonzero(under & ~np.isnan(cortex))
     distance, nearest = cKDTree(pool).query(features[judged], k=REFERENCE_PIECES)
     comparable = values[nearest]
-    reference, weakest = np.median(comparable, axis=1), np.percentile(comparable, WEAKEST_PERCENTILE, axis=1)
+    weakest, reference = _percentiles(comparable, (WEAKEST_PERCENTILE, 50.0))
     inside = crop_like(ct, vertebra.mask.grid).array[lesion.array & vertebra.mask.array]
     floor = float(np.percentile(inside, LYTIC_PERCENTILE))
     cut = floor + LOST_SHARE * (reference - floor)
@@ -216,6 +253,17 @@ def _judge(
         limits.append("part of the lesion is as dense as cortex; breaks over it cannot be seen")
         wrong = float(np.hypot(wrong, area * dense / max(1 - dense, 0.1)))
     return _Judged(lost, resolved, wrong, tuple(limits))
+
+
+def _percentiles(values: NDArray[np.float64], wanted: tuple[float, ...]) -> list[NDArray[np.float64]]:
+    """Percentiles of every row (n, m), between neighbors linearly; one partial sort serves them all."""
+    places = [share / 100 * (values.shape[1] - 1) for share in wanted]
+    around = [(int(np.floor(place)), int(np.ceil(place))) for place in places]
+    ordered = np.partition(values, sorted({n for pair in around for n in pair}), axis=1)
+    return [
+        ordered[:, low] + (place - low) * (ordered[:, high] - ordered[:, low])
+        for place, (low, high) in zip(places, around, strict=True)
+    ]
 
 
 def _features(vertebra: Vertebra, surface: BoneSurface, to: Vertebra) -> NDArray[np.float64]:
@@ -294,8 +342,32 @@ def _collect(
     doubt = float(np.hypot(hidden, small)) + sum(item.area.uncertainty or 0.0 for item in breaks[1:])
     total = _area("cortical break area", surface, found, method, mask, limits, doubt)
     return CorticalBreaks(
-        tuple(breaks), total, _wall_area(vertebra, surface, found, wall, method, limits, unresolved), covered
+        tuple(breaks),
+        total,
+        _wall_area(vertebra, surface, found, wall, method, limits, unresolved),
+        covered,
+        _by_part(surface, found, parts or {}, method, mask, limits),
     )
+
+
+def _by_part(
+    surface: BoneSurface,
+    found: NDArray[np.bool_],
+    parts: Mapping[str, NDArray[np.bool_]],
+    method: str,
+    mask: Image,
+    limits: tuple[str, ...],
+) -> dict[str, Measurement]:
+    """Area of the breaks on each part that has any."""
+    if not found.any():
+        return {}
+    place = tuple(surface.voxels.T)
+    own = {name: found & part[place] for name, part in parts.items()}
+    return {
+        name: _area(f"cortical break of the {name}", surface, pieces, method, mask, limits)
+        for name, pieces in own.items()
+        if pieces.any()
+    }
 
 
 def _wall_area(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemet.anatomy.bone.density import BoneReference, depth_below_surface, smoothed_inside
+from spinemet.anatomy.bone.density import BoneReference, smoothed_inside
+from spinemet.anatomy.heights import Column, Plane
 from spinemet.anatomy.sampling import crop_like, local_coordinates
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.errors import GridMismatch
@@ -36,6 +37,12 @@ CUT_ERROR_SD = 0.5
 """How far the cuts are moved, in SD of the reference, for the ± of the lytic share [D]."""
 SMALLEST_ERROR = 1.0
 """Smallest half-width given for the lytic share, points [D]: the outline's own voxels are not surer than that."""
+PARTING_MM = 0.3
+"""How well the plane that parts body and arch is known (95 %), mm. From phantoms."""
+PLATES_SHARE = 0.4
+"""Share of the heights' ± that reaches the body's volume: over the whole plate part of it evens out. From phantoms."""
+SHARE_POINTS = 0.1
+"""Half-width (95 %) of a share of the body that is left at fine voxels, points. From phantoms."""
 JUNCTION_MM = 1.0
 """Lesion this close behind the plane that parts body and arch counts as the body's [D]: the plane's own error."""
 
@@ -122,15 +129,37 @@ def _body_involvement(
     name, method = "body involvement", "lesion in the body / body volume"
     if vertebra.body is None:
         return unknown(name, "%", vertebra.reason, method)
+    within = inside & vertebra.body
     body = int(np.count_nonzero(vertebra.body))
-    share = 100 * np.count_nonzero(inside & vertebra.body) / body
-    volume = vertebra.body_volume
-    relative = (volume.uncertainty or 0.0) / volume.value if volume.value else 0.0
+    share = 100 * np.count_nonzero(within) / body
     # The border of the lesion is known to half a voxel at best, evenly on both sides.
-    border = 100 * 2 * 0.29 * np.sqrt(_border(inside & vertebra.body)) / body
-    return Measurement(
-        name, float(share), "%", method, position, float(np.hypot(share * relative, border)), limits=limits
-    )
+    border = 100 * 2 * 0.29 * np.sqrt(_border(within)) / body
+    margins = (border, _parting_error(vertebra, inside, share), share * _plates_error(vertebra), SHARE_POINTS)
+    return Measurement(name, float(share), "%", method, position, float(np.linalg.norm(margins)), limits=limits)
+
+
+def _parting_error(vertebra: Vertebra, inside: NDArray[np.bool_], share: float) -> float:
+    """Points by which the share changes when the plane that parts body and arch moves: none where the lesion fills
+    as much of what changes sides as of the body."""
+    assert vertebra.body is not None
+    _, anterior, superior = local_coordinates(vertebra.mask.grid, vertebra.frame)
+    # A band wide enough for voxels of any size tells how much bone lies at the plane, and how much of it is lesion.
+    band = max(1.0, float(vertebra.mask.spacing.max()))
+    near = np.abs(anterior - (vertebra.wall[0] + vertebra.wall[1] * superior)) <= band
+    near &= vertebra.mask.array
+    count = np.count_nonzero(near)
+    if count == 0:
+        return 0.0
+    there = 100 * np.count_nonzero(inside & near) / count
+    moved = PARTING_MM * count / (2 * band)
+    return float(abs(there - share) * moved / np.count_nonzero(vertebra.body))
+
+
+def _plates_error(vertebra: Vertebra) -> float:
+    """Relative error of the body's volume from how well its plates are known, 95 %."""
+    heights = [vertebra.height(column, plane) for plane in Plane for column in Column]
+    known = [item.uncertainty / item.value for item in heights if item.value and item.uncertainty]
+    return PLATES_SHARE * float(np.mean(known)) if known else 0.0
 
 
 def _border(array: NDArray[np.bool_]) -> int:
@@ -177,7 +206,9 @@ def _kind(
     mean, deviation = reference.mean.value, reference.deviation.value
     if mean is None or deviation is None:
         return nothing(reference.mean.reason)
-    judged = inside & vertebra.body & (depth_below_surface(vertebra.mask.array, vertebra.mask.grid) > DEEPER_THAN_MM)
+    # The surface runs half a voxel before the nearest voxel outside.
+    depth = vertebra.surface_distance - np.float32(0.5 * float(vertebra.mask.spacing.min()))
+    judged = inside & vertebra.body & (depth > DEEPER_THAN_MM)
     count = int(np.count_nonzero(judged))
     if count * ct.voxel_volume / 1000 < MIN_JUDGED_ML:
         return nothing(f"too little of the lesion lies deeper than {DEEPER_THAN_MM:g} mm in the body")

@@ -6,6 +6,7 @@ reference for others. What is found here is a suggestion that a person confirms.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemet.anatomy.bone.density import depth_below_surface
+from spinemet.anatomy.sampling import region_of
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.evidence import Measurement, Point, unknown
-from spinemet.image import Image
+from spinemet.image import Image, Region
 
 METAL_HU = 2500.0
 """Only metal is denser [D]: titanium and steel reach the scanner's ceiling (3071 HU), dense cortex about 2000."""
@@ -27,6 +29,9 @@ CEMENT_DEPTH_MM = 2.5
 LEAST_METAL_ML = 0.05
 LEAST_CEMENT_ML = 0.3
 """Smaller connected volumes are noise, calcification or a sclerotic grain [D]."""
+UNMISTAKABLE_ML = 0.3
+"""Metal of this volume deeper than `CEMENT_DEPTH_MM` in the bone is a screw or a cage [D]: a screw of 6 mm has it on
+11 mm of its length."""
 NEAR_MM = 12.0
 """Metal this close to the vertebra is taken for its hardware [D]: rods lie about a centimeter behind the laminae."""
 STREAK_FIELD_MM = 60.0
@@ -46,7 +51,7 @@ class Foreign(str, Enum):
     CEMENT = "cement"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MetalFinding:
     """Metal and cement at one vertebra.
 
@@ -54,16 +59,25 @@ class MetalFinding:
     :param volume: connected volume denser than the threshold, mL.
     :param peak: highest HU of it.
     :param streaks: volume of the vertebra that is darker than any bone, mL.
+    :param within: metal that lies in the bone, well below its surface, mL.
     :param instrumented: suggestion for the level's answer; None when it cannot be told.
     :param affected: why density and cortex cannot be read here; empty when they can.
+    :param voxels: metal and cement on the grid of the vertebra's mask, None where nothing was found.
     """
 
     kind: Foreign
     volume: Measurement
     peak: Measurement
     streaks: Measurement
+    within: Measurement
     instrumented: bool | None
     affected: str = ""
+    voxels: NDArray[np.bool_] | None = None
+
+    @property
+    def unmistakable(self) -> bool:
+        """Whether there is so much metal within the bone that the level is instrumented whatever else is seen."""
+        return self.kind is Foreign.METAL and (self.within.value or 0.0) >= UNMISTAKABLE_ML
 
     @property
     def position(self) -> Point | None:
@@ -71,29 +85,29 @@ class MetalFinding:
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
-        return (self.volume, self.peak, self.streaks)
+        return (self.volume, self.within, self.peak, self.streaks)
 
 
-def find_metal(ct: Image | None, vertebra: Vertebra) -> MetalFinding:
+def find_metal(ct: Image | None, vertebra: Vertebra, *, others: Sequence[Image] = ()) -> MetalFinding:
     """Metal and cement at a vertebra.
 
     :param ct: HU, on any grid that holds the vertebra; None without a CT.
+    :param others: outlines of other vertebrae on crops of that grid: screws that lie in them, and not in this one,
+        are theirs.
     :raises GridMismatch: the CT's voxels do not coincide with those of the vertebra's mask.
     """
     if ct is None:
         return _blind("no CT: metal is told by its density")
     if not vertebra.mask.array.any():
         return _blind("the outline is empty")
-    field, bone = _field(ct, vertebra.mask, STREAK_FIELD_MM)
-    dense = field.array >= METAL_HU
-    metal = _large_pieces(dense, field.voxel_volume, LEAST_METAL_ML)
-    dark = int(np.count_nonzero((field.array < DARK_HU) & ndimage.binary_erosion(bone)))
-    streak_ml = dark * field.voxel_volume / 1000
-    near = _pieces_near(metal, bone, field)
+    field, bone, own = _field(ct, vertebra.mask, STREAK_FIELD_MM)
+    metal = _large_pieces(field.array >= METAL_HU, field.voxel_volume, LEAST_METAL_ML)
+    streak_ml = _dark(field, bone, own) if metal.any() else 0.0
+    near = _pieces_near(metal & ~_of_others(metal, bone, field, others), bone, field)
     if near.any():
         finding, kind = near, Foreign.METAL
     else:
-        finding, kind = _cement(field, bone), Foreign.CEMENT
+        finding, kind = _cement(field, bone, own), Foreign.CEMENT
     found = bool(finding.any())
     # Without metal in the slices, dark bone is gas in a cleft or a lung beside a generous outline.
     volume = float(np.count_nonzero(bone)) * field.voxel_volume / 1000
@@ -110,16 +124,31 @@ def find_metal(ct: Image | None, vertebra: Vertebra) -> MetalFinding:
         kind,
         _volume(field, finding, kind, threshold),
         _peak(field, finding, threshold),
-        Measurement(
-            "streaks", streak_ml if metal.any() else 0.0, "mL", f"bone below {DARK_HU:.0f} HU with metal in its slices"
-        ),
+        Measurement("streaks", streak_ml, "mL", f"bone below {DARK_HU:.0f} HU with metal in its slices"),
+        _within(field, finding & bone, bone, kind),
         found,
         affected,
+        np.array(finding[own]) if found else None,
     )
 
 
-def _field(ct: Image, mask: Image, margin_mm: float) -> tuple[Image, NDArray[np.bool_]]:
-    """The CT round a vertebra, wide across the slices and narrow along them, and the bone on the same crop."""
+def _dark(field: Image, bone: NDArray[np.bool_], own: Region) -> float:
+    """Volume in mL of the bone, without its outermost layer, that is darker than any bone."""
+    inner = ndimage.binary_erosion(bone[own])
+    return float(np.count_nonzero((field.array[own] < DARK_HU) & inner)) * field.voxel_volume / 1000
+
+
+def _within(field: Image, dense: NDArray[np.bool_], bone: NDArray[np.bool_], kind: Foreign) -> Measurement:
+    """Volume of what was found in the bone deeper than `CEMENT_DEPTH_MM`: blooming from beside it stays out."""
+    name, method = f"{'cement' if kind is Foreign.CEMENT else 'metal'} within the bone", "below its surface"
+    if not dense.any():
+        return Measurement(name, 0.0, "mL", method)
+    deep = dense & (depth_below_surface(bone, field.grid) > CEMENT_DEPTH_MM)
+    return Measurement(name, float(np.count_nonzero(deep)) * field.voxel_volume / 1000, "mL", method)
+
+
+def _field(ct: Image, mask: Image, margin_mm: float) -> tuple[Image, NDArray[np.bool_], Region]:
+    """The CT round a vertebra, wide across the slices and narrow along them, the bone on it, and the mask's place."""
     start = np.rint(ct.to_index(mask.to_world(np.zeros(3)))).astype(int)[::-1]
     bounds = []
     for axis, (first, count, size) in enumerate(zip(start, mask.shape, ct.shape, strict=True)):
@@ -130,9 +159,9 @@ def _field(ct: Image, mask: Image, margin_mm: float) -> tuple[Image, NDArray[np.
     region = (slice(*bounds[0]), slice(*bounds[1]), slice(*bounds[2]))
     field = ct.crop(region)
     bone = np.zeros(field.shape, dtype=bool)
-    inner = [slice(int(f) - low, int(f) - low + n) for f, (low, _), n in zip(start, bounds, mask.shape, strict=True)]
-    bone[inner[0], inner[1], inner[2]] = mask.array
-    return field, bone
+    k, j, i = (slice(int(f) - low, int(f) - low + n) for f, (low, _), n in zip(start, bounds, mask.shape, strict=True))
+    bone[k, j, i] = mask.array
+    return field, bone, (k, j, i)
 
 
 def _slice_axis(ct: Image) -> int:
@@ -157,18 +186,43 @@ def _pieces_near(metal: NDArray[np.bool_], bone: NDArray[np.bool_], field: Image
     return _large_pieces(metal & (away <= NEAR_MM), field.voxel_volume, LEAST_METAL_ML)
 
 
-def _cement(field: Image, bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    dense = bone & (field.array >= CEMENT_HU)
-    if np.count_nonzero(dense) * field.voxel_volume / 1000 < LEAST_CEMENT_ML:
-        return np.zeros_like(bone)
-    dense &= depth_below_surface(bone, field.grid) > CEMENT_DEPTH_MM
-    return _large_pieces(dense, field.voxel_volume, LEAST_CEMENT_ML)
+def _of_others(
+    metal: NDArray[np.bool_], bone: NDArray[np.bool_], field: Image, others: Sequence[Image]
+) -> NDArray[np.bool_]:
+    """Pieces of metal that are fixed in another vertebra and not in this one."""
+    held = np.zeros_like(bone)
+    if not metal.any() or not others:
+        return held
+    for other in others:
+        own = region_of(other.grid, field.grid)
+        clipped = tuple(slice(max(0, s.start), max(0, min(n, s.stop))) for s, n in zip(own, field.shape, strict=True))
+        if all(s.start < s.stop for s in clipped):
+            inner = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(clipped, own, strict=True))
+            held[clipped] |= other.array[inner]
+    pieces, count = ndimage.label(metal, structure=np.ones((3, 3, 3), dtype=bool))
+    ml = field.voxel_volume / 1000
+    elsewhere, here = (
+        np.bincount(pieces[region & metal], minlength=count + 1) * ml for region in (held & ~bone, bone)
+    )
+    theirs = (elsewhere >= UNMISTAKABLE_ML) & (here < LEAST_METAL_ML)
+    theirs[0] = False
+    return np.asarray(theirs[pieces])
+
+
+def _cement(field: Image, bone: NDArray[np.bool_], own: Region) -> NDArray[np.bool_]:
+    found = np.zeros(bone.shape, dtype=bool)
+    dense = bone[own] & (field.array[own] >= CEMENT_HU)
+    if np.count_nonzero(dense) * field.voxel_volume / 1000 >= LEAST_CEMENT_ML:
+        # Of the bone's own crop: where it ends there the image ends, too, or the crop has a margin of background.
+        dense &= depth_below_surface(bone[own], field.grid.crop(own)) > CEMENT_DEPTH_MM
+        found[own] = _large_pieces(dense, field.voxel_volume, LEAST_CEMENT_ML)
+    return found
 
 
 def _volume(field: Image, found: NDArray[np.bool_], kind: Foreign, threshold: float) -> Measurement:
     name = "cement volume" if kind is Foreign.CEMENT else "metal volume"
     count = int(np.count_nonzero(found))
-    faces = sum(int(np.count_nonzero(np.diff(found.view(np.int8), axis=axis))) for axis in range(3))
+    faces = sum(int(np.count_nonzero(np.diff(found.view(np.int8), axis=axis))) for axis in range(3) if count)
     # Metal blooms: its border lies about a voxel too far out.
     margin = 0.5 * faces * field.voxel_volume / 1000
     position = None
@@ -195,5 +249,6 @@ def _blind(reason: str) -> MetalFinding:
         unknown("metal volume", "mL", reason),
         unknown("highest density", "HU", reason),
         unknown("streaks", "mL", reason),
+        unknown("metal within the bone", "mL", reason),
         None,
     )

@@ -1,13 +1,13 @@
-"""Posterolateral involvement for SINS: facet, pedicle or costovertebral joint of either side.
+"""Lesion in the posterolateral parts for SINS: facet, pedicle and costovertebral joint of either side.
 
-A part is involved when the lesion fills 15 % of its volume or more (clinical rules, section 1), or its cortex is
-broken. Lamina, transverse or spinous process alone do not count. The ± of a share comes from where the border to the
-neighboring parts may lie; when 15 % lies within it, the side is near the threshold and left open.
+Measures the share of each part that is lesion, and names the parts with a broken cortex; from when on a side is
+involved is decided in `scores.sins`. Lamina, transverse and spinous process are measured and do not count. The ± of a
+share comes from where the border to the neighboring parts may lie.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,6 @@ from spinemet.errors import GridMismatch
 from spinemet.evidence import Measurement, Point, unknown
 from spinemet.image import Image
 
-INVOLVED_PERCENT = 15.0
-"""Share of a part's volume from which it counts as involved [D]."""
 BORDER_MM = 1.0
 """How far the border between two parts may lie off (95 %) [D]."""
 ARCH_CLEAR_ML = 0.1
@@ -33,22 +31,17 @@ ARCH_CLEAR_ML = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Posterolateral:
-    """Posterolateral involvement of one vertebra.
+    """Lesion in the posterolateral parts of one vertebra.
 
-    :param involved: "left" and "right": True, False, or None where it could not be decided or is near the threshold.
-    :param suggested: the same with near-threshold sides decided by their value.
-    :param shares: lesion share of each posterolateral part in %, by side and name, most involved first.
-    :param others: shares of the parts that do not count (laminae, transverse processes, spinous process, body).
-    :param near_threshold: sides on which 15 % lies within the ± of the deciding part.
-    :param reason: why a side is None; empty when both are known.
+    :param shares: lesion share of each part that counts in %, by side and name, most involved first; a side whose
+        arch could not be parted but is free of lesion has its whole arch in their place.
+    :param others: shares of the parts that do not count (laminae, transverse processes, spinous process).
+    :param broken: parts that count and whose cortex the lesion broke, by side.
     """
 
-    involved: dict[str, bool | None]
-    suggested: dict[str, bool | None]
     shares: dict[Side, tuple[Measurement, ...]]
     others: tuple[Measurement, ...]
-    near_threshold: frozenset[Side] = frozenset()
-    reason: str = ""
+    broken: dict[Side, tuple[Part, ...]]
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -57,38 +50,34 @@ class Posterolateral:
 
 
 def posterolateral(
-    parts: Parts, vertebra: Vertebra, lesion: Image, *, cortical_break: Mapping[Part, bool] | None = None
+    parts: Parts, vertebra: Vertebra, lesion: Image, *, broken: Collection[Part] = (), streaks: str = ""
 ) -> Posterolateral:
-    """Judge the posterolateral parts of a vertebra against a lesion.
+    """Measure the lesion in the posterolateral parts of a vertebra.
 
     :param lesion: boolean crop on the grid of `parts.map`.
-    :param cortical_break: parts whose cortex was looked at, and whether it is broken.
+    :param broken: parts with a cortical break over the lesion.
+    :param streaks: why the image cannot be read here (metal); every share is then unknown.
     :raises GridMismatch: the lesion lies on another grid.
     """
     if not parts.map.grid.matches(lesion.grid):
         raise GridMismatch("The lesion and the vertebra lie on different grids; resample one onto the other's.")
     inside = np.asarray(lesion.array & (vertebra.mask.array))
+    if streaks:
+        return Posterolateral({side: _unknown_parts(side, streaks) for side in Side}, (), dict.fromkeys(Side, ()))
     if not parts.parted:
         return _unparted(parts, vertebra, inside)
     joints = costovertebral(parts, vertebra)
-    broken = cortical_break or {}
-    suggested: dict[str, bool | None] = {}
-    involved: dict[str, bool | None] = {}
-    shares: dict[Side, tuple[Measurement, ...]] = {}
-    near: set[Side] = set()
-    reasons = []
-    for side in Side:
-        found = _side_shares(parts, joints, inside, side)
-        shares[side] = tuple(sorted(found, key=lambda item: -(item.value if item.value is not None else -1.0)))
-        breaks = any(flag and part.side is side and _counts(part) for part, flag in broken.items())
-        sure, value = _decide(shares[side])
-        sure, value = (True, True) if breaks else (sure, value)
-        involved[side.value], suggested[side.value] = sure, value
-        if sure is None:
-            if value is not None:
-                near.add(side)
-            reasons.append(_why(side, shares[side], value))
-    return Posterolateral(involved, suggested, shares, _others(parts, inside), frozenset(near), "; ".join(reasons))
+    shares = {
+        side: tuple(
+            sorted(
+                _side_shares(parts, joints, inside, side),
+                key=lambda item: -(item.value if item.value is not None else -1.0),
+            )
+        )
+        for side in Side
+    }
+    breaks = {side: tuple(part for part in broken if part.side is side and _counts(part)) for side in Side}
+    return Posterolateral(shares, _others(parts, inside), breaks)
 
 
 def _counts(part: Part) -> bool:
@@ -161,40 +150,6 @@ def _center(parts: Parts, mask: NDArray[np.bool_]) -> Point:
     return (float(x), float(y), float(z))
 
 
-def _decide(shares: tuple[Measurement, ...]) -> tuple[bool | None, bool | None]:
-    """(what is sure, what the values say): one involved part decides, an unknown one leaves the rest open."""
-    sure: list[bool | None] = []
-    values: list[bool | None] = []
-    for item in shares:
-        if item.value is None:
-            sure.append(None)
-            values.append(None)
-            continue
-        margin = item.uncertainty or 0.0
-        clear = item.value - margin >= INVOLVED_PERCENT or item.value + margin < INVOLVED_PERCENT
-        values.append(item.value >= INVOLVED_PERCENT)
-        sure.append(item.value >= INVOLVED_PERCENT if clear else None)
-    return _any(sure), _any(values)
-
-
-def _any(flags: list[bool | None]) -> bool | None:
-    if True in flags:
-        return True
-    return None if None in flags else False
-
-
-def _why(side: Side, shares: tuple[Measurement, ...], value: bool | None) -> str:
-    if value is None:
-        missing = next(item for item in shares if item.value is None)
-        return f"{side.value}: {missing.reason}"
-    near = next(
-        item
-        for item in shares
-        if item.value is not None and abs(item.value - INVOLVED_PERCENT) <= (item.uncertainty or 0.0)
-    )
-    return f"{near.name} is near the threshold of {INVOLVED_PERCENT:g} % ({near.text(0)})"
-
-
 def _others(parts: Parts, inside: NDArray[np.bool_]) -> tuple[Measurement, ...]:
     names = ("LAMINA", "TRANSVERSE", "SPINOUS")
     chosen = [part for part in Part if part.name.startswith(names)]
@@ -203,18 +158,17 @@ def _others(parts: Parts, inside: NDArray[np.bool_]) -> tuple[Measurement, ...]:
 
 def _unparted(parts: Parts, vertebra: Vertebra, inside: NDArray[np.bool_]) -> Posterolateral:
     """Without parts a side is free only where its whole arch is free of lesion."""
-    reason = parts.reason
-    shares = {
-        side: tuple(unknown(f"lesion in {side.value} {name}", "%", reason) for name in ("pedicle", "facet"))
-        for side in Side
-    }
-    involved: dict[str, bool | None] = dict.fromkeys((side.value for side in Side), None)
+    shares = {side: _unknown_parts(side, parts.reason) for side in Side}
     if vertebra.arch is not None and vertebra.arch.any():
         k, j, i = np.nonzero(inside & vertebra.arch)
         local = vertebra.frame.to_local(vertebra.mask.to_world(np.stack([i, j, k], axis=-1)))
         for side in Side:
             volume = np.count_nonzero(side.sign * local[:, 0] > 0) * vertebra.mask.voxel_volume / 1000
-            involved[side.value] = False if volume <= ARCH_CLEAR_ML else None
-    return Posterolateral(
-        involved, dict(involved), shares, (), frozenset(), reason if None in involved.values() else ""
-    )
+            if volume <= ARCH_CLEAR_ML:
+                name, method = f"lesion in the {side.value} arch", "the whole arch, which could not be parted"
+                shares[side] = (Measurement(name, 0.0, "%", method, vertebra.frame.origin, 0.0),)
+    return Posterolateral(shares, (), dict.fromkeys(Side, ()))
+
+
+def _unknown_parts(side: Side, reason: str) -> tuple[Measurement, ...]:
+    return tuple(unknown(f"lesion in {side.value} {name}", "%", reason) for name in ("pedicle", "facet"))

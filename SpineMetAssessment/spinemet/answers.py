@@ -11,9 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from spinemet.errors import BadInput
+from spinemet.evidence import Point
 from spinemet.files import read_json
 from spinemet.levels import Level
 from spinemet.serialize import from_plain, to_plain
+
+TREATMENTS = ("none", "radiotherapy", "surgery", "ablation or cement", "systemic only")
+"""Earlier treatment of a level; after a local one SINS was never validated."""
+LOCAL_TREATMENTS = ("radiotherapy", "surgery", "ablation or cement")
+FRANKEL = ("A", "B", "C", "D", "E")
+"""Neurology by Frankel: A no function below the level … E normal."""
+KPS = tuple(range(10, 101, 10))
+"""Karnofsky performance status."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +35,52 @@ class Override:
 
 
 @dataclass(frozen=True)
+class HandMeasurement:
+    """A length or angle that a person measured on the images; it stands in place of the computed one.
+
+    :param value: in `unit`.
+    :param points: where it was measured, RAS mm; the ends of a line.
+    """
+
+    value: float
+    unit: str = "mm"
+    points: tuple[Point, ...] = ()
+    reader: str = ""
+
+
+@dataclass(frozen=True)
 class LevelAnswers:
     """What a person said about one level.
 
     :param pain: "mechanical", "occasional", "none", or None while nobody asked.
     :param alignment: "subluxation", "de novo deformity", "normal", "degenerative / old", or None.
-    :param instrumented: hardware or cement at this level: SINS does not apply.
+    :param instrumented: hardware or cement at this level: SINS does not apply; None while nobody said.
     :param reader: who answered.
     :param overrides: by component name.
+    :param treatment: one of `TREATMENTS`, or None while nobody asked.
+    :param treatment_date: of the last one, ISO 8601, as precise as known; "" when unknown.
+    :param confirmed: the points that a person confirmed, by component; a suggestion that changes later is open again.
+    :param confirmed_by: who confirmed.
+    :param involved: a lesion is here, says a person, whether one is outlined or not: the level is scored.
+    :param measurements: what a person measured by hand, by the measurement's name ("anterior height").
     """
 
     pain: str | None = None
     alignment: str | None = None
-    instrumented: bool = False
+    instrumented: bool | None = None
     reader: str = ""
     overrides: dict[str, Override] = field(default_factory=dict)
+    treatment: str | None = None
+    treatment_date: str = ""
+    confirmed: dict[str, int] = field(default_factory=dict)
+    confirmed_by: str = ""
+    measurements: dict[str, HandMeasurement] = field(default_factory=dict)
+    involved: bool = False
+
+    @property
+    def treated(self) -> bool:
+        """Whether a local treatment came before the images."""
+        return self.treatment in LOCAL_TREATMENTS
 
 
 @dataclass(frozen=True)
@@ -48,10 +88,16 @@ class Answers:
     """All answers of one patient at one time point.
 
     :param levels_confirmed: a person confirmed the numbering of the vertebrae.
+    :param primary: the primary tumor, in words; "" while nobody asked.
+    :param kps: Karnofsky performance status, one of `KPS`.
+    :param neurology: Frankel grade, one of `FRANKEL`.
     """
 
     levels_confirmed: bool = False
     levels: dict[Level, LevelAnswers] = field(default_factory=dict)
+    primary: str = ""
+    kps: int | None = None
+    neurology: str | None = None
 
     def at(self, level: Level) -> LevelAnswers:
         """The answers for a level; all open when nobody answered."""
@@ -95,8 +141,20 @@ class Answers:
             levels[level] = LevelAnswers(
                 now.pain if now.pain is not None else before.pain,
                 now.alignment if now.alignment is not None else before.alignment,
-                now.instrumented or before.instrumented,
+                now.instrumented if now.instrumented is not None else before.instrumented,
                 now.reader or before.reader,
                 {**before.overrides, **now.overrides},
+                now.treatment if now.treatment is not None else before.treatment,
+                now.treatment_date or before.treatment_date,
+                {**before.confirmed, **now.confirmed},
+                now.confirmed_by or before.confirmed_by,
+                {**before.measurements, **now.measurements},
+                now.involved or before.involved,
             )
-        return Answers(self.levels_confirmed or earlier.levels_confirmed, levels)
+        return Answers(
+            self.levels_confirmed or earlier.levels_confirmed,
+            levels,
+            self.primary or earlier.primary,
+            self.kps if self.kps is not None else earlier.kps,
+            self.neurology if self.neurology is not None else earlier.neurology,
+        )

@@ -16,6 +16,7 @@ from spinemet import __version__
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.answers import Answers
 from spinemet.case import ImageRef, Patient, TimePoint
+from spinemet.details import BodyDetails, Hardware, LesionDetails, SpineDetails
 from spinemet.errors import BadInput
 from spinemet.evidence import Measurement, Point
 from spinemet.files import read_json, written_file
@@ -24,7 +25,7 @@ from spinemet.scores import sins
 from spinemet.scores.sins import SinsResult
 from spinemet.serialize import from_plain, to_plain
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 SCHEMA_FILE = Path(__file__).with_name("assessment.schema.json")
 RESEARCH_USE = "Research use only. The software suggests, a clinician confirms."
 
@@ -48,6 +49,10 @@ class LevelAssessment:
     :param measurements: everything measured at this level, scored or not.
     :param position: where to look (RAS): the lesion's center, else the body's.
     :param lesion_ids: lesions that involve this level.
+    :param notes: sentences for the reader.
+    :param hardware: metal or cement that a person should confirm; None where the image shows none, or cannot.
+    :param lesion: what the lesions do beside the score; None without a score.
+    :param body: fracture, rigidity, pedicles; None without an outline.
     """
 
     level: Level
@@ -59,6 +64,10 @@ class LevelAssessment:
     position: Point | None = None
     lesion_ids: tuple[str, ...] = ()
     cut: bool = False
+    notes: tuple[str, ...] = ()
+    hardware: Hardware | None = None
+    lesion: LesionDetails | None = None
+    body: BodyDetails | None = None
 
     def measurement(self, name: str) -> Measurement | None:
         """The measurement of that name, or None."""
@@ -84,6 +93,7 @@ class Assessment:
     :param parameters: settings that differ from the defaults, by name.
     :param levels: C1 to S5, and T13 or L6 where present, from head to tail.
     :param warnings: sentences about the whole study.
+    :param spine: alignment and bone quality of the whole spine; None in files of version 1.0.
     """
 
     patient: Patient
@@ -97,6 +107,7 @@ class Assessment:
     parameters: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     created: str = ""
+    spine: SpineDetails | None = None
 
     @property
     def scored(self) -> tuple[LevelAssessment, ...]:
@@ -141,6 +152,7 @@ class Assessment:
             "answers": self.answers.to_json(),
             "parameters": dict(self.parameters),
             "warnings": list(self.warnings),
+            "spine": to_plain(self.spine),
         }
 
     @classmethod
@@ -156,6 +168,8 @@ class Assessment:
                 f"This assessment has version {plain.get('version')}, this program reads {SCHEMA_VERSION};"
                 " open it with the program that wrote it, or assess again."
             )
+        if plain["version"] == "1.0":
+            plain = _from_1_0(plain)
         derived = {"schema", "version", "software", "use", "worst_level"}
         return from_plain(cls, {key: value for key, value in plain.items() if key not in derived}, "assessment")
 
@@ -168,3 +182,17 @@ class Assessment:
     def load(cls, path: str | Path) -> Assessment:
         """Read an assessment file. :raises BadInput: missing, damaged or of another version."""
         return cls.from_json(read_json(path, "an assessment.json that SpineMet wrote"))
+
+
+def _from_1_0(plain: dict[str, Any]) -> dict[str, Any]:
+    """Version 1.0 wrote "instrumented: false" where nobody had been asked."""
+    answers = plain.get("answers")
+    if not isinstance(answers, dict) or not isinstance(answers.get("levels"), dict):
+        return plain
+    asked = {
+        level: {key: value for key, value in said.items() if key != "instrumented" or value}
+        if isinstance(said, dict)
+        else said
+        for level, said in answers["levels"].items()
+    }
+    return {**plain, "answers": {**answers, "levels": asked}}

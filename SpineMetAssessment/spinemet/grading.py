@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spinemet.anatomy.lesions.posterolateral import INVOLVED_PERCENT
-from spinemet.answers import Answers, LevelAnswers
+import numpy as np
+
+from spinemet.anatomy import Posterolateral
+from spinemet.answers import FRANKEL, KPS, TREATMENTS, Answers, LevelAnswers
 from spinemet.errors import BadInput
 from spinemet.evidence import Finding, Measurement
 from spinemet.levels import Level
 from spinemet.scores import sins
 from spinemet.scores.sins import SinsResult
 
-PART_THRESHOLD = f"pedicle, facet or costovertebral joint involved from {INVOLVED_PERCENT:g} % of its volume"
+AFTER_TREATMENT = "after treatment, unvalidated"
 ARCH_LIMIT = "a fracture of the arch without a lesion is not looked for"
 
 
@@ -24,11 +26,9 @@ def grade(
     loss: Measurement,
     involvement: Measurement,
     lytic_share: Measurement,
-    arch_involved: dict[str, bool | None],
+    arch: Posterolateral,
     collapse_evidence: Iterable[Measurement] = (),
     lesion_evidence: Iterable[Measurement] = (),
-    arch_evidence: Iterable[Measurement] = (),
-    arch_reason: str = "",
     alignment_candidates: tuple[Measurement, ...] = (),
 ) -> SinsResult:
     """SINS of one involved level; a person's overrides win and keep the suggestion in sight.
@@ -42,16 +42,31 @@ def grade(
         sins.bone_lesion(lytic_share, evidence=lesion_evidence),
         sins.alignment(answers.alignment, reader=answers.reader, candidates=alignment_candidates),
         sins.collapse(loss, involvement, evidence=collapse_evidence),
-        sins.posterolateral(
-            arch_involved, arch_evidence, threshold=PART_THRESHOLD, limits=(ARCH_LIMIT,), reason=arch_reason
-        ),
+        _posterolateral(arch),
     ]
     limits = () if confirmed else ("levels unconfirmed",)
+    if answers.treated:
+        limits = (*limits, AFTER_TREATMENT)
     return sins.score([_overridden(finding, answers) for finding in findings], limits=limits)
+
+
+def _posterolateral(arch: Posterolateral) -> Finding:
+    sides = sins.involved_sides(
+        {side.value: shares for side, shares in arch.shares.items()},
+        broken={side.value: [part.title for part in parts] for side, parts in arch.broken.items()},
+    )
+    return sins.posterolateral(
+        sides.involved, arch.measurements, near=bool(sides.near), limits=(*sides.notes, ARCH_LIMIT),
+        reason=sides.reason,
+    )  # fmt: skip
 
 
 def check_answers(answers: Answers) -> None:
     """:raises BadInput: an answer or override is not one of the possible ones; the sentence names level and value."""
+    if answers.kps is not None and answers.kps not in KPS:
+        raise BadInput(f"{answers.kps} is no Karnofsky performance status; use one of 10, 20 … 100.")
+    if answers.neurology is not None and answers.neurology not in FRANKEL:
+        raise BadInput(f'"{answers.neurology}" is no Frankel grade; use one of {", ".join(FRANKEL)}.')
     for level, said in answers.levels.items():
         for component, option in (("pain", said.pain), ("alignment", said.alignment)):
             if option is not None and option != "unknown" and option not in sins.OPTIONS[component]:
@@ -59,6 +74,11 @@ def check_answers(answers: Answers) -> None:
                     f'{level}: "{option}" is not an answer for {component};'
                     f" use one of {', '.join(sins.OPTIONS[component])}."
                 )
+        if said.treatment is not None and said.treatment not in TREATMENTS:
+            raise BadInput(f'{level}: "{said.treatment}" is no treatment; use one of {", ".join(TREATMENTS)}.')
+        for name, hand in said.measurements.items():
+            if not (np.isfinite(hand.value) and hand.value > 0):
+                raise BadInput(f'{level}: "{name}" measured by hand must be above 0, not {hand.value:g}.')
         for component, override in said.overrides.items():
             if component not in sins.OPTIONS:
                 raise BadInput(f'{level}: "{component}" is no component; use one of {", ".join(sins.COMPONENTS)}.')

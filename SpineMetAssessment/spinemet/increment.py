@@ -52,6 +52,10 @@ class Increment:
         self.computed.append(key)
         return result
 
+    def results(self, step: str) -> dict[str, Any]:
+        """The kept results of a step, by place."""
+        return {place: result for (name, place), (_, result) in self.kept.items() if name == step}
+
 
 def fingerprint(*things: object) -> str:
     """Digest of images, label maps, arrays, dataclasses and plain values; equal digests mean equal things."""
@@ -65,6 +69,8 @@ def fingerprint(*things: object) -> str:
 def _bytes(thing: object) -> bytes:
     if isinstance(thing, (Image, LabelMap)):
         return thing.fingerprint.encode()
+    if isinstance(thing, (tuple, list)):
+        return b"(" + b"\0".join(_bytes(item) for item in thing) + b")"
     if isinstance(thing, np.ndarray):
         return repr((thing.shape, thing.dtype.str)).encode() + np.ascontiguousarray(thing).tobytes()
     return json.dumps(to_plain(thing), sort_keys=True, default=str).encode()

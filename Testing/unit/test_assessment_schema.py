@@ -175,3 +175,22 @@ def test_every_object_of_the_schema_is_closed(validator: Any) -> None:
                 check(value, f"{where}/{key}")
 
     check(validator.schema, "")
+
+
+def test_a_file_of_version_1_0_is_read_and_says_nothing_about_hardware(valid: Any) -> None:
+    older = copy.deepcopy(valid)
+    older["version"] = "1.0"
+    older.pop("spine")
+    for level in older["levels"]:
+        for name in ("notes", "hardware", "lesion", "body"):
+            level.pop(name)
+    older["answers"]["levels"] = {
+        "L3": {"pain": "none", "alignment": None, "instrumented": False, "reader": "", "overrides": {}},
+        "L4": {"pain": None, "alignment": None, "instrumented": True, "reader": "Q", "overrides": {}},
+    }
+    read = Assessment.from_json(older)
+    assert read.spine is None
+    assert read[Level.L3].lesion is None
+    assert read.answers.at(Level.L3).instrumented is None, "nobody had been asked"
+    assert read.answers.at(Level.L4).instrumented is True
+    assert read.answers.at(Level.L3).pain == "none"

@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spinemet.case import Role
+from spinemet.errors import BadInput
 from spinemet.levels import Level
 from spinemet.phantom import CollapseSpec, EpiduralSpec, LesionSpec, ListhesisSpec, PatientSpec
+from spinemet.phantom.ct import ct_grid
 from spinemet.phantom.model import build
 from spinemet.phantom.truth import heights, make_truth
 
@@ -154,3 +157,23 @@ def test_epidural_grades_climb_the_ladder_of_bilsky():
         assert by[grade]["depth"] < 0.8 * whole["depth"] and by[grade]["gap"] < 0.5
     assert by["2"]["csf"] > 0.2 * whole["csf"]
     assert by["3"]["csf"] < 0.1 * whole["csf"]
+
+
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (15.0, -12.0, 20.0)])
+def test_a_turned_ct_of_free_size_holds_every_vertebra_and_little_more(turn):
+    levels = (Level.T12, Level.L1, Level.L2)
+    spec = replace(PLAIN, levels=levels, ct_size=None, ct_turn_deg=turn, ct_spacing=(0.9, 0.9, 2.0))
+    model = build(spec)
+    grid = ct_grid(model)
+    truth = make_truth(model, {Role.CT: grid})
+    assert all(truth["levels"][str(level)]["in_view_percent"]["CT"] == 100.0 for level in levels)
+    assert grid.spacing == pytest.approx((0.9, 0.9, 2.0), abs=1e-4)
+    tilt = np.degrees(np.arccos(grid.directions[2, 2]))
+    assert tilt == pytest.approx(0.0, abs=1e-3) if turn == (0.0, 0.0, 0.0) else 15 < tilt < 25
+    size = np.array(grid.shape[::-1]) * grid.spacing
+    assert np.all(size < 220.0)
+
+
+def test_a_turned_ct_of_a_given_size_is_refused():
+    with pytest.raises(BadInput, match="finds its own size"):
+        replace(PLAIN, ct_turn_deg=(5.0, 0.0, 0.0))

@@ -23,7 +23,7 @@ CORE = {
 }
 ROOMS = {"study", "registration", "segmentation", "anatomy", "scores", "planning", "followup", "phantom"}
 STEPS = ROOMS - {"phantom"}
-RESULTS = {"assessment", "colors"}
+RESULTS = {"assessment", "colors", "details"}
 DOORS = {"cli", "demo", "__main__"}
 # Beside the core and itself, each unit may import these; doors may import everything.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -31,12 +31,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "study": {"colors"},  # label files carry the colors of their outlines
     "planning": {"anatomy"},
     "followup": {"anatomy"},
-    "assessment": {"anatomy", "scores"},
+    "assessment": {"anatomy", "details", "scores"},
     "colors": {"scores"},
+    "details": {"anatomy"},
     "report": RESULTS | {"anatomy", "scores"},
-    "scene": RESULTS | {"anatomy", "scores"},
+    "scene": RESULTS | {"anatomy", "phantom", "scores"},  # the synthetic patient is sample data
     "grading": {"anatomy", "scores"},
-    "assess": STEPS | {"assessment", "grading"},
+    "epidural": {"anatomy", "scores"},
+    "assess": STEPS | {"assessment", "details", "grading"},
     "run": STEPS | RESULTS | {"assess", "grading", "report", "scene"},
     "cohort": STEPS | RESULTS | {"assess", "grading", "report", "scene", "run"},
 }
@@ -153,7 +155,7 @@ def test_slicer_starts_without_importing_the_library() -> None:
     assert not [module for module in reached if module.split(".")[0] == "spinemet"]
 
 
-@pytest.mark.parametrize("above", ["anatomy", "segmentation", "scores"])
+@pytest.mark.parametrize("above", ["anatomy", "registration", "segmentation", "scores"])
 def test_the_truth_of_the_phantom_is_independent(above: str) -> None:
     assert above not in _reached_units("phantom")
     assert "phantom" not in _reached_units(above)

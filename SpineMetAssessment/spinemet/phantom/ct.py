@@ -12,6 +12,7 @@ from spinemet.phantom.model import Model
 from spinemet.phantom.noise import add_noise
 from spinemet.phantom.paint import Canvas, paint
 from spinemet.phantom.solids import Array
+from spinemet.phantom.stack import turn
 from spinemet.phantom.tissue import values
 from spinemet.progress import Progress, part, silent
 
@@ -25,6 +26,7 @@ GRAIN_HU = 24.0
 """Spread of trabecular bone before noise."""
 
 _MARGIN_MM = 12.0
+_AROUND_MM = 2.0
 
 
 def ct_grid(model: Model) -> Grid:
@@ -33,6 +35,8 @@ def ct_grid(model: Model) -> Grid:
     i runs to the patient's left, j to the back, k to the head, as in DICOM.
     """
     spec = model.spec
+    if spec.ct_size is None:
+        return _fitted_grid(model)
     si, sj, sk = spec.ct_spacing
     ni, nj = spec.ct_size
     bodies = np.array([model.ct.poses[level][:3, 3] for level in model.levels])
@@ -51,6 +55,24 @@ def ct_grid(model: Model) -> Grid:
         ]
     )
     return Grid((count, nj, ni), np.round(matrix, 4))
+
+
+def _fitted_grid(model: Model) -> Grid:
+    """The smallest grid with axes turned by `ct_turn_deg` that holds every labeled vertebra and a little round it."""
+    spec = model.spec
+    axes = turn(*spec.ct_turn_deg)[:3, :3] @ np.diag([-1.0, -1.0, 1.0])
+    corners = [
+        model.shapes[level].bounds @ model.ct.poses[level][:3, :3].T + model.ct.poses[level][:3, 3]
+        for level in model.levels
+    ]
+    along = np.concatenate(corners) @ axes
+    low, high = along.min(axis=0) - _AROUND_MM, along.max(axis=0) + _AROUND_MM
+    spacing = np.array(spec.ct_spacing)
+    ni, nj, nk = (int(n) for n in np.ceil((high - low) / spacing))
+    matrix = np.eye(4)
+    matrix[:3, :3] = axes * spacing
+    matrix[:3, 3] = axes @ (low + spacing / 2)
+    return Grid((nk, nj, ni), np.round(matrix, 6))
 
 
 def _ends(model: Model) -> tuple[float, float]:

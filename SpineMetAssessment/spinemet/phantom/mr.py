@@ -46,10 +46,25 @@ def mr_grid(model: Model, role: Role) -> Grid:
     if role is Role.T2 and model.spec.mr_plane == "axial":
         spacing, size = _AXIAL
         axes = np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
+    wanted = model.spec.mr
+    if wanted.spacing is not None:
+        ni, nj, nk = (int(n) for n in np.ceil(np.array(size) * np.array(spacing) / wanted.spacing))
+        spacing, size = wanted.spacing, (ni, nj, nk)
     matrix = np.eye(4)
     matrix[:3, :3] = turn(*tilt)[:3, :3] @ (axes * np.array(spacing)[:, None]).T
     matrix[:3, 3] = center - matrix[:3, :3] @ ((np.array(size) - 1) / 2)
-    return Grid((size[2], size[1], size[0]), np.round(matrix, 6))
+    grid = Grid((size[2], size[1], size[0]), np.round(matrix, 6))
+    return grid if wanted.cut_mm == (0.0, 0.0) else _cut(grid, wanted.cut_mm)
+
+
+def _cut(grid: Grid, cut_mm: tuple[float, float]) -> Grid:
+    """The grid without so many millimeters at its upper and lower edge."""
+    axis = int(np.argmax(np.abs(grid.directions[2])))
+    upper, lower = (round(cut / float(grid.spacing[axis])) for cut in cut_mm)
+    first, last = (upper, lower) if grid.directions[2, axis] < 0 else (lower, upper)
+    region = [slice(None)] * 3
+    region[2 - axis] = slice(first, grid.shape[2 - axis] - last)
+    return grid.crop((region[0], region[1], region[2]))
 
 
 def make_mr(model: Model, role: Role) -> Image:
@@ -64,7 +79,7 @@ def make_mr(model: Model, role: Role) -> Image:
     paint(canvas, model, model.mr, model.spec.seed)
     thick = volume.reshape(grid.shape[0], _SLICE_SAMPLES, *grid.shape[1:]).mean(axis=1)
     thick *= _bias(grid, seed)
-    noisy = rician(thick, NOISE, seed)
+    noisy = rician(thick, NOISE * model.spec.mr.noise, seed)
     return Image(np.clip(np.rint(noisy), 0, 32767).astype(np.int16), grid.ijk_to_ras, name=role.value)
 
 

@@ -98,6 +98,20 @@ class PostureSpec:
 
 
 @dataclass(frozen=True)
+class MrSpec:
+    """How the sagittal MR is acquired, where it differs from the protocol of its weighting.
+
+    :param spacing: mm in plane (both) and between slices; None for the protocol's own.
+    :param cut_mm: how much the field of view lacks at its upper and lower edge.
+    :param noise: relative to the usual noise.
+    """
+
+    spacing: tuple[float, float, float] | None = None
+    cut_mm: tuple[float, float] = (0.0, 0.0)
+    noise: float = 1.0
+
+
+@dataclass(frozen=True)
 class AnswerSpec:
     """What a person says about an involved level: pain, and the alignment as judged."""
 
@@ -111,9 +125,10 @@ class PatientSpec:
     """A synthetic patient; everything random in it comes from `seed`.
 
     :param levels: contiguous levels from head to tail, between T8 and S1.
-    :param ct_size: voxels in a CT slice (i, j).
+    :param ct_size: voxels in a CT slice (i, j); None for as many as the spine needs, so that nothing is cut.
     :param ct_slices: number of CT slices; None for as many as the spine needs.
     :param ct_spacing: mm along i, j and k.
+    :param ct_turn_deg: how far the CT's voxel axes are turned against the scanner's, about right, anterior, superior.
     :param ct_ends: levels through whose bodies the CT's upper and lower edge cut; None for a complete spine.
     :param lumbar_lordosis: scale of the discs' lordosis; 1 gives about 48° from L1 to S1.
     :param kyphosis_deg: extra kyphosis spread over T8 to T12.
@@ -122,13 +137,15 @@ class PatientSpec:
     :param dose: relative CT dose; noise is 18 HU / √dose.
     :param trabecular_hu: mean HU of healthy trabecular bone.
     :param mr_plane: "sagittal" or "axial" slices of the T2 (T1 and STIR are always sagittal).
+    :param mr: spacing, field of view and noise of the MR images.
     """
 
     seed: int = 0
     levels: tuple[Level, ...] = SUPPORTED
-    ct_size: tuple[int, int] = (256, 256)
+    ct_size: tuple[int, int] | None = (256, 256)
     ct_slices: int | None = None
     ct_spacing: tuple[float, float, float] = (0.8, 0.8, 1.0)
+    ct_turn_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     ct_ends: tuple[Level | None, Level | None] = (None, None)
     lumbar_lordosis: float = 1.0
     kyphosis_deg: float = 0.0
@@ -144,11 +161,14 @@ class PatientSpec:
     posture: PostureSpec = field(default_factory=PostureSpec)
     modalities: tuple[Role, ...] = (Role.CT, Role.T1, Role.T2, Role.STIR, Role.PET)
     mr_plane: str = "sagittal"
+    mr: MrSpec = field(default_factory=MrSpec)
 
     def __post_init__(self) -> None:
         first = SUPPORTED.index(self.levels[0]) if self.levels and self.levels[0] in SUPPORTED else -1
         if first < 0 or self.levels != SUPPORTED[first : first + len(self.levels)] or len(self.levels) < 3:
             raise BadInput("A synthetic patient needs three or more neighboring levels between T8 and S1.")
+        if any(self.ct_turn_deg) and self.ct_size is not None:
+            raise BadInput("A synthetic CT with turned axes finds its own size; set its size to None.")
         if Role.CT not in self.modalities:
             raise BadInput("A synthetic patient needs a CT; add CT to its modalities.")
         groups = (self.lesions, self.collapses, self.epidural, self.listhesis, self.answers)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spinemet.assessment import LevelAssessment
+from spinemet.assessment import Assessment, LevelAssessment
 from spinemet.evidence import Finding, Measurement
 from spinemet.report import wording
+from spinemet.report.body_block import body_details, body_facts
 from spinemet.report.drawing import Figure
 from spinemet.report.heights import body_heights
+from spinemet.report.lesion_block import lesion_details, lesion_facts
 from spinemet.report.markup import Markup, join, tag
 from spinemet.report.pieces import (
+    facts,
     figure,
     grade_badge,
     sentence,
@@ -19,10 +22,12 @@ from spinemet.report.pieces import (
 from spinemet.scores.sins import COMPONENTS, SinsResult
 
 _MOST_EVIDENCE = 4
+_COUNTING = ("pedicle", "facet", "joint", "arch")
+"""Ends of the names of the posterolateral parts that count for SINS."""
 
 
-def level_section(item: LevelAssessment, figures: Sequence[Figure]) -> Markup:
-    """One scored level: its components with their evidence, its pictures and its heights."""
+def level_section(item: LevelAssessment, figures: Sequence[Figure], assessment: Assessment) -> Markup:
+    """One scored level: its components with their evidence, its pictures and its heights; the rest folded away."""
     result = item.sins
     assert result is not None
     decides = wording.what_decides(result)
@@ -34,10 +39,34 @@ def level_section(item: LevelAssessment, figures: Sequence[Figure]) -> Markup:
         tag("p", decides[:1].upper() + decides[1:] + ". " if decides else "", wording.consultation(result), " ",
             sentence(item.reason), class_="lead"),
         _limits_line(result.limits),
+        notes_list(item),
         component_table(result),
         tag("div", *(figure(picture) for picture in figures), heights_table(item), class_="figures"),
+        _beside_the_score(item, assessment),
         id=item.level.value, class_="level-section",
     )  # fmt: skip
+
+
+def _beside_the_score(item: LevelAssessment, assessment: Assessment) -> Markup | None:
+    canal_seen = any(ref.role.is_mr for ref in assessment.images if ref.key == assessment.reference)
+    lines = [*lesion_facts(item, canal_seen=canal_seen), *body_facts(item)]
+    if not lines:
+        return None
+    return join(tag("h3", "Beside the score"), facts(lines), lesion_details(item), *body_details(item, assessment))
+
+
+def notes_list(item: LevelAssessment) -> Markup | None:
+    """What a reader must know of a level; a question to answer stands out."""
+    return (
+        join(
+            *(
+                tag("p", sentence(note), class_="warning" if "confirm or deny" in note else "note")
+                for note in item.notes
+            )
+        )
+        if item.notes
+        else None
+    )
 
 
 def component_table(result: SinsResult) -> Markup:
@@ -157,12 +186,29 @@ def _replaced(finding: Finding) -> Markup | None:
 
 
 def _evidence(finding: Finding) -> Markup:
-    shown = [m for m in finding.measurements if m.known][:_MOST_EVIDENCE]
-    if not shown:
-        shown = list(finding.measurements[:1])
+    known = [m for m in finding.measurements if m.known]
+    if finding.component == "posterolateral":
+        return _parts_evidence(known, finding)
+    shown = known[:_MOST_EVIDENCE] or list(finding.measurements[:1])
     if not shown:
         return Markup("–")
-    return tag("ul", *(tag("li", f"{m.name} ", tag("b", value_text(m))) for m in shown))
+    return tag("ul", *(_evidence_line(m) for m in shown))
+
+
+def _evidence_line(measurement: Measurement) -> Markup:
+    return tag("li", f"{measurement.name} ", tag("b", value_text(measurement)))
+
+
+def _parts_evidence(known: list[Measurement], finding: Finding) -> Markup:
+    """The parts with lesion, the most involved first; parts without any in one line."""
+    held = sorted((m for m in known if m.value), key=lambda m: -(m.value or 0.0))[:_MOST_EVIDENCE]
+    free = [m.name.removeprefix("lesion in ") for m in known if not m.value and m.name.endswith(_COUNTING)]
+    lines = [_evidence_line(m) for m in held]
+    if free:
+        lines.append(tag("li", "no lesion in ", ", ".join(free)))
+    if not lines:
+        lines = [_evidence_line(m) for m in finding.measurements[:1]]
+    return tag("ul", *lines) if lines else Markup("–")
 
 
 def _notes(finding: Finding) -> Markup:

@@ -12,6 +12,8 @@ from spinemet.files import written_file
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.progress import Progress, silent
+from spinemet.report.alignment_section import alignment, bone_quality
+from spinemet.report.body_block import pedicles_table
 from spinemet.report.charts import height_chart
 from spinemet.report.drawing import Figure
 from spinemet.report.figures import axial_cut, heights_cut, overview, sagittal_cut
@@ -65,7 +67,7 @@ def render(sources: Sources, progress: Progress | None = None) -> str:
         for number, item in enumerate(scored):
             report((number + 1) / steps, f"Report: pictures of {item.level}")
             pictures = (axial_cut(sources, item), sagittal_cut(sources, item), heights_cut(sources, item))
-            levels.append(level_section(item, [picture for picture in pictures if picture is not None]))
+            levels.append(level_section(item, [picture for picture in pictures if picture is not None], assessment))
         report((steps - 1) / steps, "Report: 3D picture")
         surfaces, missing = _surfaces(rendering)
     body = join(
@@ -82,6 +84,9 @@ def render(sources: Sources, progress: Progress | None = None) -> str:
             ),
             _spine(surfaces, missing, height_chart(assessment)),
             *levels,
+            alignment(assessment),
+            bone_quality(assessment),
+            _pedicles(assessment),
             limits(assessment, sources.window.title, missing),
         ),
         tag("footer", f"SpineMet. {RESEARCH_USE} Written {_now()}."),
@@ -104,6 +109,13 @@ def _spine(surfaces: list[Figure], missing: list[str], chart: Figure | None) -> 
         figure(chart, "chart") if chart else None,
     ]
     return tag("section", tag("h2", "The spine as a whole"), *parts, class_="spine")
+
+
+def _pedicles(assessment: Assessment) -> Markup | None:
+    table = pedicles_table(assessment.levels)
+    if table is None:
+        return None
+    return tag("details", tag("summary", "Pedicles of all levels, for the surgeon"), table)
 
 
 def _page(assessment: Assessment, body: Markup) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spinemet.assessment import Assessment
 from spinemet.colors import GRADE_COLORS, RGB, hexadecimal
 from spinemet.evidence import Measurement
 from spinemet.report import wording
 from spinemet.report.drawing import Figure
-from spinemet.report.markup import Markup, tag
+from spinemet.report.markup import Content, Markup, tag
 from spinemet.scores.sins import SinsResult
 
 _POSITIONS = {
@@ -18,12 +20,23 @@ _POSITIONS = {
     "DL": "left side down",
     "DR": "right side down",
 }
-_DIGITS = {"HU": 0}
+_DIGITS = {"HU": 0, "mm²": 0}
 
 
 def figure(picture: Figure, class_: str | None = None) -> Markup:
     """A picture with its caption."""
     return tag("figure", picture.svg, tag("figcaption", picture.caption), class_=class_)
+
+
+def facts(lines: Sequence[tuple[str, Content]]) -> Markup:
+    """Questions and their answers, a line each."""
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", words)) for name, words in lines), class_="facts")
+
+
+def facts_table(caption: str, titles: Sequence[str], rows: Sequence[Markup]) -> Markup:
+    """Rows under titles, scrolling sideways on a small screen."""
+    head = tag("thead", tag("tr", *(tag("th", title, scope="col") for title in titles)))
+    return tag("table", tag("caption", caption), head, tag("tbody", *rows), class_="values")
 
 
 def swatch(color: RGB) -> Markup:
@@ -44,7 +57,12 @@ def value_text(measurement: Measurement | None) -> str:
     if measurement is None:
         return "–"
     words = measurement.text(_DIGITS.get(measurement.unit, 1))
-    return words.replace(" ", "\N{NO-BREAK SPACE}") if measurement.known else words
+    if not measurement.known:
+        return words
+    if words.startswith("-") and not float(words.split()[0]):
+        words = words[1:]
+    words = words.replace(" deg", "°").replace("-", "\N{MINUS SIGN}")
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def sentence(words: str) -> str:

@@ -8,7 +8,7 @@ from spinemet.assessment import LevelAssessment
 from spinemet.colors import EVIDENCE
 from spinemet.evidence import Measurement, Point
 
-GLYPH_MM = 3.0
+GLYPH_MM = 1.6
 TEXT_SCALE = 2.5
 """Percent of the view's height, as Slicer scales labels."""
 
@@ -39,7 +39,7 @@ def fill_markups(node: Any, item: LevelAssessment) -> None:
 
 
 def set_display(node: Any) -> None:
-    """How points look until the user changes it: small, without names, which would cover the bone and each other."""
+    """How points look until the user changes it: hidden; small and without names, which would cover each other."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetColor(*EVIDENCE)
@@ -49,3 +49,5 @@ def set_display(node: Any) -> None:
     display.SetTextScale(TEXT_SCALE)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
+    # Lines and planes show the same with less clutter; the list is there to be switched on.
+    display.SetVisibility(False)

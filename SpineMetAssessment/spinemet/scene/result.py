@@ -7,7 +7,7 @@ recomputing; `stale_inputs` says whether what it was made from has changed since
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,9 @@ from spinemet.colors import GRADE_COLORS
 from spinemet.errors import BadInput
 from spinemet.evidence import Point
 from spinemet.levels import Level
+from spinemet.scene.legend import remove_legend, show_legend
+from spinemet.scene.mark_nodes import mark_steps, remove_displayed, remove_marks
+from spinemet.scene.marks import Mark, marks_of
 from spinemet.scene.markups import evidence_of, fill_markups, set_display
 from spinemet.scene.segmentations import labelmaps_from_segmentation, outlines_of
 from spinemet.scene.session import in_application
@@ -52,6 +55,7 @@ class SceneResult:
     :param text: vtkMRMLTextNode with the assessment as JSON.
     :param evidence: vtkMRMLMarkupsFiducialNode by scored level.
     :param folder: subject-hierarchy item that holds them.
+    :param marks: native markups of `marks_of`, those that a person moved among them.
     """
 
     parameter_node: Any
@@ -59,6 +63,7 @@ class SceneResult:
     text: Any
     evidence: dict[Level, Any]
     folder: int
+    marks: tuple[Any, ...] = ()
 
 
 def show_assessment(
@@ -70,6 +75,7 @@ def show_assessment(
     existing: Any = None,
     lesion_segment_ids: Collection[str] = (),
     surfaces: bool = False,
+    marks: Iterable[Mark] | None = None,
 ) -> SceneResult:
     """Show an assessment, in the nodes of an earlier one where there is one.
 
@@ -78,36 +84,100 @@ def show_assessment(
     :param existing: parameter node to update; by default that of the same reference volume and time point.
     :param lesion_segment_ids: segments that the user chose as lesions.
     :param surfaces: also make closed surfaces for 3D views (seconds).
+    :param marks: lines, angles, planes and names to draw; by default what can be told without the vertebrae.
     :raises BadInput: the reference volume is not among the volumes.
+    """
+    with _renders_blocked():
+        steps = show_steps(
+            scene,
+            assessment,
+            volumes=volumes,
+            segmentation=segmentation,
+            existing=existing,
+            lesion_segment_ids=lesion_segment_ids,
+            surfaces=surfaces,
+            marks=marks,
+        )
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: SceneResult = end.value
+                return result
+
+
+def show_steps(
+    scene: Any,
+    assessment: Assessment,
+    *,
+    volumes: Mapping[str, Any],
+    segmentation: Any = None,
+    existing: Any = None,
+    lesion_segment_ids: Collection[str] = (),
+    surfaces: bool = False,
+    previous: Assessment | None = None,
+    marks: Iterable[Mark] | None = None,
+) -> Generator[None, None, SceneResult]:
+    """What `show_assessment` does, in steps of a few milliseconds, so that nobody waits for a regrade.
+
+    :param previous: what the scene shows now; nodes of levels that are the same in both are left alone.
     """
     reference = volumes.get(assessment.reference)
     if reference is None:
         raise BadInput("The image that was assessed is not among the volumes; load it into the scene first.")
-    with _renders_blocked():
-        parameter = existing or _find(scene, assessment, reference) or _new_parameter_node(scene)
-        parameter.SetName(f"{MODULE} {_when(assessment)}")
-        parameter.SetAttribute(_TIME_POINT, assessment.time_point.label)
-        parameter.SetAttribute(_DATE, assessment.time_point.date)
-        parameter.SetParameter(LESION_SEGMENTS, json.dumps(list(lesion_segment_ids)))
-        parameter.SetNodeReferenceID(ROLE_REFERENCE, reference.GetID())
-        _refer_to(parameter, ROLE_VOLUMES, volumes.values())
-        parameter.SetNodeReferenceID(ROLE_SEGMENTATION, segmentation.GetID() if segmentation is not None else None)
+    parameter = existing or _find(scene, assessment, reference) or _new_parameter_node(scene)
+    was_modifying = parameter.StartModify()
+    parameter.SetName(f"{MODULE} {_when(assessment)}")
+    parameter.SetAttribute(_TIME_POINT, assessment.time_point.label)
+    parameter.SetAttribute(_DATE, assessment.time_point.date)
+    parameter.SetParameter(LESION_SEGMENTS, json.dumps(list(lesion_segment_ids)))
+    parameter.SetNodeReferenceID(ROLE_REFERENCE, reference.GetID())
+    _refer_to(parameter, ROLE_VOLUMES, volumes.values())
+    parameter.SetNodeReferenceID(ROLE_SEGMENTATION, segmentation.GetID() if segmentation is not None else None)
+    text = _own(scene, parameter, ROLE_ASSESSMENT, "vtkMRMLTextNode", f"SpineMet assessment {_when(assessment)}")
+    table = _own(scene, parameter, ROLE_TABLE, "vtkMRMLTableNode", f"SpineMet results {_when(assessment)}")
+    parameter.EndModify(was_modifying)
+    yield
+    text.SetText(json.dumps(assessment.to_json(), ensure_ascii=False))
+    yield
+    fill_table(table, assessment)
+    yield
+    evidence = yield from _show_evidence(scene, parameter, assessment, previous)
+    if segmentation is not None:
+        _color_bones(segmentation, assessment)
+        yield
+        show_legend(scene)
+        if surfaces:
+            segmentation.CreateClosedSurfaceRepresentation()
+    folder = _folder(scene, assessment, reference, table)
+    _file(scene, folder, [table, *evidence.values(), text], move=True)
+    _file(scene, folder, [*volumes.values(), *([segmentation] if segmentation is not None else [])], move=False)
+    yield
+    drawn = yield from mark_steps(scene, parameter, marks_of(assessment) if marks is None else marks, folder=folder)
+    yield
+    if not in_application():
+        prepare_views(scene, reference, _look_at(assessment, reference))
+    return SceneResult(parameter, table, text, evidence, folder, tuple(drawn))
 
-        text = _own(scene, parameter, ROLE_ASSESSMENT, "vtkMRMLTextNode", f"SpineMet assessment {_when(assessment)}")
-        text.SetText(json.dumps(assessment.to_json(), ensure_ascii=False))
-        table = _own(scene, parameter, ROLE_TABLE, "vtkMRMLTableNode", f"SpineMet results {_when(assessment)}")
-        fill_table(table, assessment)
-        evidence = _show_evidence(scene, parameter, assessment)
+
+def remove_assessment(scene: Any, parameter_node: Any) -> None:
+    """Take a time point's result out of the scene, and nothing else: images, outlines and their colors stay.
+
+    Marks that a person moved go, too. Bones take their own colors again.
+    """
+    segmentation = parameter_node.GetNodeReference(ROLE_SEGMENTATION)
+    with _renders_blocked():
+        remove_marks(scene, parameter_node)
+        for role in (ROLE_EVIDENCE, ROLE_TABLE, ROLE_ASSESSMENT):
+            count = parameter_node.GetNumberOfNodeReferences(role)
+            for node in [parameter_node.GetNthNodeReference(role, index) for index in range(count)]:
+                if node is not None:
+                    remove_displayed(scene, node)
         if segmentation is not None:
-            _color_bones(segmentation, assessment)
-            if surfaces:
-                segmentation.CreateClosedSurfaceRepresentation()
-        folder = _folder(scene, assessment, reference, table)
-        _file(scene, folder, [table, *evidence.values(), text], move=True)
-        _file(scene, folder, [*volumes.values(), *([segmentation] if segmentation is not None else [])], move=False)
-        if not in_application():
-            prepare_views(scene, reference, _look_at(assessment, reference))
-    return SceneResult(parameter, table, text, evidence, folder)
+            _plain_bones(segmentation)
+        scene.RemoveNode(parameter_node)
+        if not any(_parameter_nodes(scene)):
+            remove_legend(scene)
 
 
 def read_assessment(scene: Any) -> list[tuple[Any, Assessment]]:
@@ -204,10 +274,13 @@ def _refer_to(parameter: Any, role: str, nodes: Collection[Any]) -> None:
         parameter.AddNodeReferenceID(role, node.GetID())
 
 
-def _show_evidence(scene: Any, parameter: Any, assessment: Assessment) -> dict[Level, Any]:
+def _show_evidence(
+    scene: Any, parameter: Any, assessment: Assessment, previous: Assessment | None
+) -> Generator[None, None, dict[Level, Any]]:
     count = parameter.GetNumberOfNodeReferences(ROLE_EVIDENCE)
     nodes = filter(None, (parameter.GetNthNodeReference(ROLE_EVIDENCE, index) for index in range(count)))
     before = {Level(node.GetAttribute(_LEVEL)): node for node in nodes}
+    shown = {item.level: item for item in previous.levels} if previous is not None else {}
     now = {}
     for item in assessment.scored:
         if not evidence_of(item):
@@ -217,20 +290,16 @@ def _show_evidence(scene: Any, parameter: Any, assessment: Assessment) -> dict[L
             node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", f"{item.level} evidence")
             node.SetAttribute(_LEVEL, item.level.value)
             set_display(node)
-        fill_markups(node, item)
+            fill_markups(node, item)
+            yield
+        elif shown.get(item.level) != item:
+            fill_markups(node, item)
+            yield
         now[item.level] = node
     _refer_to(parameter, ROLE_EVIDENCE, now.values())
     for node in before.values():
-        _remove(scene, node)
+        remove_displayed(scene, node)
     return now
-
-
-def _remove(scene: Any, node: Any) -> None:
-    """Remove a node with the display and storage nodes that serve it alone."""
-    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
-    for item in (*displays, node.GetStorageNode(), node):
-        if item is not None:
-            scene.RemoveNode(item)
 
 
 def _color_bones(segmentation: Any, assessment: Assessment) -> None:
@@ -248,6 +317,15 @@ def _color_bones(segmentation: Any, assessment: Assessment) -> None:
             display.SetSegmentOverrideColor(segment_id, *GRADE_COLORS[grades[outline.level]])
         else:
             display.UnsetSegmentOverrideColor(segment_id)
+
+
+def _plain_bones(segmentation: Any) -> None:
+    """Bones without a grade: their own color, opaque."""
+    display = segmentation.GetDisplayNode()
+    for segment_id in segmentation.GetSegmentation().GetSegmentIDs() if display is not None else ():
+        if display.GetSegmentOverrideColor(segment_id)[0] >= 0:
+            display.UnsetSegmentOverrideColor(segment_id)
+            display.SetSegmentOpacity3D(segment_id, 1.0)
 
 
 def _folder(scene: Any, assessment: Assessment, reference: Any, table: Any) -> int:

@@ -118,7 +118,7 @@ def labelmaps_from_segmentation(
 
     :raises BadInput: a level twice, not a labelmap segmentation, or a non-linear transform above it.
     """
-    _require_levels_once(node, outlines_of(node, lesion_segment_ids))
+    require_levels_once(node, outlines_of(node, lesion_segment_ids))
     vertebrae = labelmap_from_segmentation(
         node, reference, lambda outline: outline.structure in _BONES, lesion_segment_ids
     )
@@ -143,8 +143,8 @@ def labelmap_from_segmentation(
     values = {segment_id: value for value, segment_id in enumerate(outlines, start=1)}
     array = np.zeros(image.shape, np.uint8 if len(values) < 256 else np.uint16)
     notes = []
-    for layer, labels in _layers(node, values):
-        placed = _placed(layer, image.grid)
+    for layer, labels in layers_of(node, values):
+        placed = placed_on(layer, image.grid)
         if placed is None:
             continue
         target, source = array[placed.region], placed.array
@@ -170,7 +170,7 @@ def _sacrum_below_s1(outlines: dict[str, Outline]) -> dict[str, Outline]:
     return outlines
 
 
-def _require_levels_once(node: Any, outlines: dict[str, Outline]) -> None:
+def require_levels_once(node: Any, outlines: dict[str, Outline]) -> None:
     seen: dict[Level, str] = {}
     for outline in outlines.values():
         if outline.structure not in _BONES or outline.level is None:
@@ -191,7 +191,7 @@ class _Placed:
     array: NDArray[Any]
 
 
-def _layers(node: Any, segment_ids: Collection[str]) -> Iterator[tuple[Image, dict[int, str]]]:
+def layers_of(node: Any, segment_ids: Collection[str]) -> Iterator[tuple[Image, dict[int, str]]]:
     """Internal labelmaps in the world, each once, with the label value of every wanted segment in it."""
     if not segment_ids:
         return
@@ -217,7 +217,7 @@ def _layers(node: Any, segment_ids: Collection[str]) -> Iterator[tuple[Image, di
         yield Image(voxels(data), to_world @ corner, name=node.GetName() or "segmentation"), labels
 
 
-def _placed(layer: Image, grid: Grid) -> _Placed | None:
+def placed_on(layer: Image, grid: Grid) -> _Placed | None:
     """The part of a layer that lies on the grid, copied where both share voxels, else resampled; None if apart."""
     start = grid.to_index(layer.grid.corners[0])
     offset = np.rint(start).astype(int)

@@ -132,6 +132,8 @@ def _open(folder: str) -> Session:
     application.SetSliceLogics(vtk.vtkCollection())
     application.SetViewLogics(vtk.vtkCollection())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    # In the application the module Colors registers it.
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
     logics = {"Colors": colors}
     for name, kind in _MODULE_LOGICS.items():
         logic = getattr(slicer, kind)()

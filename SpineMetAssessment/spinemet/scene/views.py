@@ -13,6 +13,8 @@ from spinemet.evidence import Point
 
 SLICE_VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 """Slicer's standard slice views by their layout name."""
+PICTURE, AXIAL_PICTURE = "SpineMetPicture", "SpineMetPictureAxial"
+"""Tags of the view nodes that draw pictures."""
 _IN_PLANE = {"Axial": (0, 1), "Sagittal": (1, 2), "Coronal": (0, 2)}
 _VIEW_3D = "1"
 _VIEW_PIXELS = 256

@@ -9,7 +9,7 @@ and measurements into findings; `score` adds them up; `worst` picks the highest 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
@@ -48,7 +48,8 @@ class Thresholds:
     """Our own operational choices where the source gives none; every one can be overridden.
 
     Percentages. `collapse_none` and `collapse_sure`: height loss below the first is no collapse, from the second
-    on it is; between them it is uncertain. `half` is the published 50 %.
+    on it is; between them it is uncertain. `half` is the published 50 %. `part_involved`: share of a pedicle, facet or
+    costovertebral joint from which on it counts as involved.
     """
 
     collapse_none: float = 15.0
@@ -56,6 +57,7 @@ class Thresholds:
     half: float = 50.0
     lytic_share: float = 75.0
     blastic_share: float = 25.0
+    part_involved: float = 15.0
 
 
 DEFAULT = Thresholds()
@@ -220,27 +222,89 @@ def collapse(
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Sides:
+    """Posterolateral involvement of both sides.
+
+    :param involved: "left" and "right": True, False, or None where it could not be decided or is near the threshold.
+    :param near: sides on which the threshold lies within the ± of the part that decides.
+    :param reason: why a side is None; empty when both are known.
+    :param notes: what decided beside the shares.
+    """
+
+    involved: dict[str, bool | None]
+    near: tuple[str, ...] = ()
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def involved_sides(
+    shares: Mapping[str, Sequence[Measurement]],
+    *,
+    broken: Mapping[str, Sequence[str]] | None = None,
+    thresholds: Thresholds = DEFAULT,
+) -> Sides:
+    """Which sides count as involved: one part from 15 % of its volume on, or with a broken cortex, is enough.
+
+    :param shares: "left" and "right": lesion share (%) of each pedicle, facet and costovertebral joint.
+    :param broken: parts whose cortex the lesion broke, by side.
+    """
+    involved: dict[str, bool | None] = {}
+    near, reasons, notes = [], [], []
+    for side, parts in shares.items():
+        breaks = (broken or {}).get(side, ())
+        states = [_part_state(part, thresholds.part_involved) for part in parts]
+        if breaks or "yes" in states:
+            involved[side] = True
+            notes += [f"cortex broken: {', '.join(breaks)}"] if breaks else []
+        elif "unknown" in states:
+            involved[side] = None
+            reasons.append(f"{side}: {parts[states.index('unknown')].reason}")
+        elif "near" in states:
+            involved[side] = None
+            near.append(side)
+            part = parts[states.index("near")]
+            reasons.append(f"{part.name} is near the threshold of {thresholds.part_involved:g} % ({part.text(0)})")
+        else:
+            involved[side] = False
+    return Sides(involved, tuple(near), "; ".join(reasons), tuple(notes))
+
+
+def _part_state(share: Measurement, threshold: float) -> str:
+    if share.value is None:
+        return "unknown"
+    margin = share.uncertainty or 0.0
+    if share.value - margin >= threshold:
+        return "yes"
+    return "near" if share.value + margin >= threshold else "no"
+
+
 def posterolateral(
     involved: Mapping[str, bool | None],
     measurements: Iterable[Measurement] = (),
     *,
-    threshold: str = "",
+    thresholds: Thresholds = DEFAULT,
+    near: bool = False,
     limits: tuple[str, ...] = (),
     reason: str = "",
 ) -> Finding:
     """Facet, pedicle or costovertebral joint involvement per side.
 
-    :param involved: "left" and "right": True, False, or None where it could not be decided.
-    :param threshold: from when on a part counts as involved, in words.
+    :param involved: "left" and "right", from `involved_sides`: True, False, or None where it could not be decided.
+    :param near: what could not be decided lies near the threshold.
     """
     left, right = involved["left"], involved["right"]
     evidence = tuple(measurements)
+    threshold = (
+        f"pedicle, facet or costovertebral joint involved from {thresholds.part_involved:g} % of its volume,"
+        " or with a broken cortex"
+    )
     sides = [(left,) if left is not None else (False, True), (right,) if right is not None else (False, True)]
     possible = tuple(sorted({(0, 1, 3)[int(a) + int(b)] for a, b in product(*sides)}))
     if len(possible) > 1:
         return Finding(
             "posterolateral", None, possible, Source.UNKNOWN, measurements=evidence, threshold=threshold,
-            limits=limits, reason=reason or "posterolateral parts could not be told apart",
+            near_threshold=near, limits=limits, reason=reason or "posterolateral parts could not be told apart",
         )  # fmt: skip
     label = {0: "none", 1: f"unilateral ({'left' if left else 'right'})", 3: "bilateral"}[possible[0]]
     return Finding("posterolateral", possible[0], possible, Source.MEASURED, label, evidence, threshold, limits=limits)

@@ -1,0 +1,345 @@
+"""The steps of a study, each with what it depends on: asked for when needed, kept while that stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemet import anatomy
+from spinemet.anatomy import (
+    BoneReference,
+    CollapseMeasurement,
+    Column,
+    LesionMeasures,
+    Part,
+    Parts,
+    Pedicle,
+    Posterolateral,
+    Side,
+    Spine,
+    Vertebra,
+    fractured_levels,
+)
+from spinemet.anatomy.alignment.angles import posture_of
+from spinemet.anatomy.alignment.deformity import alignment_candidates
+from spinemet.anatomy.alignment.whole import Alignment, measure_alignment
+from spinemet.anatomy.bone.density import trabecular
+from spinemet.anatomy.bone.quality import BoneQuality, bone_quality
+from spinemet.anatomy.bone.rigidity import FARTHEST_NEIGHBOR, Rigidity, RigidityProfile, rigidity, rigidity_profile
+from spinemet.anatomy.lesions.cortex import CorticalBreaks, CorticalShell, cortical_breaks, cortical_shell
+from spinemet.anatomy.lesions.extent import LesionExtent, expected_body_volume, expected_involvement, measure_extent
+from spinemet.anatomy.lesions.metal import Foreign, MetalFinding, find_metal
+from spinemet.anatomy.lesions.wbb import WbbZones, wbb_zones
+from spinemet.anatomy.sampling import region_of
+from spinemet.answers import Answers
+from spinemet.case import ImageRef, Role, Structure
+from spinemet.evidence import Measurement
+from spinemet.image import Image
+from spinemet.increment import Increment
+from spinemet.labelmap import LabelMap
+from spinemet.levels import Level, Region
+
+SOUND_WITHIN = 2
+"""Cortex is compared with that of vertebrae at most this many levels away [D]: it thickens along the spine."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredStudy:
+    """One study and everything that can be measured of it."""
+
+    image: Image
+    ref: ImageRef
+    vertebrae: LabelMap
+    lesions: LabelMap | None
+    spine: Spine
+    involvement: anatomy.Involvement
+    answers: Answers
+    store: Increment
+    shape: str
+    """Fingerprint of all that `spine` was measured from."""
+
+    @property
+    def ct(self) -> Image | None:
+        """The image as Hounsfield units, None when it is no CT."""
+        return self.image if self.ref.role is Role.CT else None
+
+    @property
+    def involved(self) -> Collection[Level]:
+        """Levels with an outlined lesion."""
+        return self.involvement.levels.keys()
+
+    @cached_property
+    def diseased(self) -> frozenset[Level]:
+        """Levels with a lesion, outlined or said by a person: never a reference."""
+        return frozenset(self.involved) | {level for level, said in self.answers.levels.items() if said.involved}
+
+    @property
+    def posture(self) -> str:
+        """How the patient lay."""
+        return posture_of(self.ref.patient_position)
+
+    @cached_property
+    def metal(self) -> dict[Level, MetalFinding]:
+        """Metal and cement at every outlined level."""
+        return {level: self._metal(vertebra) for level, vertebra in self.spine.vertebrae.items()}
+
+    def _metal(self, vertebra: Vertebra) -> MetalFinding:
+        ct, level = self.ct, vertebra.level
+        found = self.store.run("metal", level, (ct, vertebra.mask), lambda: find_metal(ct, vertebra))
+        if found.kind is not Foreign.METAL:
+            return found
+        others = [self.spine[item].mask for item in self.spine.vertebrae if 0 < abs(item.order - level.order) <= 2]
+        return self.store.run(
+            "whose metal", level, (ct, vertebra.mask, *others), lambda: find_metal(ct, vertebra, others=others)
+        )
+
+    @cached_property
+    def unreadable(self) -> frozenset[Level]:
+        """Levels whose density and cortex cannot be read: said to be instrumented, or with metal in or near them."""
+        return self._said | {level for level, found in self.metal.items() if found.affected}
+
+    @cached_property
+    def unusable(self) -> frozenset[Level]:
+        """Levels whose form is no reference: instrumented or cemented, unless a person said that they are not."""
+        said_not = {level for level, said in self.answers.levels.items() if said.instrumented is False}
+        return self.unreadable - (said_not - self._said)
+
+    @cached_property
+    def _said(self) -> frozenset[Level]:
+        return frozenset(level for level, said in self.answers.levels.items() if said.instrumented)
+
+    def streaks(self, level: Level) -> str:
+        """Why density and cortex cannot be read at a level, or ""."""
+        if level in self._said:
+            return "instrumented or cemented: density and cortex cannot be read"
+        return self.metal[level].affected
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """Angles and slips between all vertebrae."""
+        return self.store.run(
+            "alignment", "", (self.shape, self.posture), lambda: measure_alignment(self.spine, posture=self.posture)
+        )
+
+    def candidates(self, level: Level) -> tuple[Measurement, ...]:
+        """Measurements that a person may confirm as a deformity."""
+        return self.store.run(
+            "alignment candidates", level, (self.shape, self.posture, sorted(self.unusable)),
+            lambda: alignment_candidates(level, self.spine, unusable=self.unusable, posture=self.posture),
+        )  # fmt: skip
+
+    @cached_property
+    def fractured(self) -> frozenset[Level]:
+        """Levels whose own form looks fractured."""
+        return frozenset(fractured_levels(self.spine, {*self.diseased, *self.unreadable}))
+
+    @cached_property
+    def quality(self) -> BoneQuality:
+        """Trabecular density along the spine."""
+        bodies = [_form(item) for item in self.spine.vertebrae.values()]
+        ref = self.ref
+        return self.store.run(
+            "bone quality", "", (self.ct, *bodies, *self._barred(set(self.spine.vertebrae)), ref),
+            lambda: bone_quality(
+                self.ct, self.spine, involved=self.diseased, excluded=self.unreadable, contrast=ref.contrast,
+                kvp=ref.kvp,
+            ),
+        )  # fmt: skip
+
+    @cached_property
+    def canal(self) -> Image | None:
+        """The outlined canal with all that lies in it, None when it was not outlined."""
+        return self._union(Structure.CANAL, Structure.THECAL_SAC, Structure.CORD)
+
+    @cached_property
+    def sac(self) -> Image | None:
+        """The outlined thecal sac with the cord, None when it was not outlined."""
+        return self._union(Structure.THECAL_SAC, Structure.CORD)
+
+    def _union(self, first: Structure, *others: Structure) -> Image | None:
+        if not self.vertebrae.values(first):
+            return None
+        values = [value for structure in (first, *others) for value in self.vertebrae.values(structure)]
+        regions = [self.vertebrae.region(value) for value in values]
+        k, j, i = (slice(min(s.start for s in own), max(s.stop for s in own)) for own in zip(*regions, strict=True))
+        crop = self.vertebrae.image.crop((k, j, i))
+        return crop.with_array(np.isin(crop.array, values))
+
+    def loss(self, level: Level) -> CollapseMeasurement:
+        """Height loss against the neighbors."""
+        return self.store.run(
+            "collapse", level, (self.shape, sorted(self.diseased), sorted(self.unusable)),
+            lambda: anatomy.collapse(level, self.spine, involved=self.diseased, excluded=self.unusable),
+        )  # fmt: skip
+
+    def reference(self, level: Level) -> BoneReference:
+        """Density of the uninvolved bone near a level."""
+        return anatomy.bone_reference(
+            self.ct, self.spine, level, involved=self.diseased, excluded=self.unreadable, sample=self._trabecular
+        )
+
+    def _trabecular(self, vertebra: Vertebra) -> NDArray[np.float32]:
+        ct = self.ct
+        assert ct is not None
+        return self.store.run(
+            "trabecular", vertebra.level, (ct, *_form(vertebra)), lambda: trabecular(ct, vertebra.mask, vertebra.body)
+        )
+
+    def lesion_mask(self, level: Level) -> Image:
+        """Lesions on the crop of a vertebra, metal and cement taken out."""
+        assert self.lesions is not None
+        outlined = anatomy.lesion_mask(self.spine[level], self.lesions, self.involvement.levels[level])
+        foreign = self.metal[level].voxels
+        return outlined if foreign is None else outlined.with_array(outlined.array & ~foreign)
+
+    def lesion(self, level: Level, mask: Image, reference: BoneReference) -> LesionMeasures:
+        """Share of the body, lytic and blastic bone."""
+        vertebra, streaks = self.spine[level], self.streaks(level)
+        ct = None if streaks else self.ct
+        found = self.store.run(
+            "lesion", level, (ct, *_form(vertebra), mask, reference),
+            lambda: anatomy.measure_lesion(ct, vertebra, mask, reference),
+        )  # fmt: skip
+        if not streaks:
+            return found
+        names = ("mean_hu", "lytic_fraction", "blastic_fraction", "lytic_share")
+        return replace(found, **{name: replace(getattr(found, name), reason=streaks) for name in names})
+
+    def parts(self, level: Level) -> Parts:
+        """Parts of a vertebra."""
+        vertebra = self.spine[level]
+        return self.store.run("parts", level, _form(vertebra), lambda: anatomy.partition(vertebra))
+
+    def pedicles(self, level: Level) -> dict[Side, Pedicle]:
+        """Both pedicles of a vertebra; empty where body and arch were not parted."""
+        vertebra = self.spine[level]
+        if not vertebra.measured or level < Level.C3:
+            return {}
+        return self.store.run("pedicles", level, _form(vertebra), lambda: anatomy.pedicles(vertebra))
+
+    def shell(self, vertebra: Vertebra) -> CorticalShell:
+        """Surface and cortex of a vertebra."""
+        ct = self.ct
+        return self.store.run("shell", vertebra.level, (ct, vertebra.mask), lambda: cortical_shell(ct, vertebra))
+
+    def breaks(self, level: Level, mask: Image) -> CorticalBreaks:
+        """Breaks of the cortex over the lesions of a vertebra."""
+        vertebra, neighbors, streaks = self.spine[level], self._sound(level), self.streaks(level)
+        inputs = (self.ct, mask, streaks, *(part for item in (vertebra, *neighbors) for part in _sized_form(item)))
+        return self.store.run(
+            "cortex", level, inputs,
+            lambda: cortical_breaks(
+                self.ct, vertebra, mask, neighbors=neighbors, parts=self._part_masks(level), streaks=streaks,
+                shell_of=self.shell,
+            ),
+        )  # fmt: skip
+
+    def _sound(self, level: Level) -> list[Vertebra]:
+        """Neighbors with intact cortex that the image shows well."""
+        return [
+            item
+            for other, item in self.spine.vertebrae.items()
+            if other not in self.diseased
+            and other not in self.unreadable
+            and item.measured
+            and other.region is not Region.SACRAL
+            and 0 < abs(other.order - level.order) <= SOUND_WITHIN
+        ]
+
+    def _part_masks(self, level: Level) -> dict[str, NDArray[np.bool_]] | None:
+        """Masks of the parts by their names in words; None where the vertebra was not parted."""
+        parts = self.parts(level)
+        return {part.title: parts.mask(part) for part in Part} if parts.parted else None
+
+    def posterolateral(self, level: Level, mask: Image, breaks: CorticalBreaks) -> Posterolateral:
+        """Lesion in pedicles, facets and costovertebral joints."""
+        vertebra, streaks = self.spine[level], self.streaks(level)
+        # Without a CT a break is read from outlines alone: too little to decide on.
+        broken = [part for part in Part if part.title in breaks.broken] if self.ct is not None else []
+        return self.store.run(
+            "posterolateral", level, (*_form(vertebra), mask, broken, streaks),
+            lambda: anatomy.posterolateral(self.parts(level), vertebra, mask, broken=broken, streaks=streaks),
+        )  # fmt: skip
+
+    def extent(self, level: Level) -> tuple[LesionExtent, WbbZones]:
+        """How far the lesions of a level reach, and the zones they lie in."""
+        lesions = self.lesions
+        assert lesions is not None
+        values = self.involvement.levels[level]
+        owners = [other for other, found in self.involvement.levels.items() if found.keys() & values.keys()]
+        near = [*owners, *self._overlapping(lesions, values)]
+        outlines = [part for other in dict.fromkeys(near) for part in _form(self.spine[other])]
+        voxels = [lesions.mask(value, 0) for value in values]
+        return self.store.run(
+            "extent", level, (*outlines, *voxels, owners, self.canal, self.sac), lambda: self._extent(level, lesions)
+        )
+
+    def _extent(self, level: Level, lesions: LabelMap) -> tuple[LesionExtent, WbbZones]:
+        parts = self._part_masks(level)
+        found = measure_extent(level, self.spine, lesions, self.involvement, parts=parts, canal=self.canal)
+        return found, wbb_zones(self.spine[level], found, canal=self.canal, sac=self.sac)
+
+    def _overlapping(self, lesions: LabelMap, values: Collection[int]) -> list[Level]:
+        """Levels whose crops overlap the bounding region of one of the lesions."""
+        regions = [lesions.region(value) for value in values]
+        own = {level: region_of(item.mask.grid, lesions.image.grid) for level, item in self.spine.vertebrae.items()}
+        return [
+            level
+            for level, box in own.items()
+            if any(
+                all(a.start < b.stop and b.start < a.stop for a, b in zip(box, region, strict=True))
+                for region in regions
+            )
+        ]
+
+    def expected(self, level: Level, loss: CollapseMeasurement, lesion: LesionMeasures) -> tuple[Measurement, ...]:
+        """Lesion and sound bone against the volume that the body had before it collapsed."""
+        vertebra = self.spine[level]
+        volume = expected_body_volume(level, self.spine, loss.neighbors)
+        in_body = (lesion.volume.value or 0.0) * (lesion.body_part.value or 0.0) / 100
+        return (volume, *expected_involvement(vertebra, in_body, volume))
+
+    def rigidity(self, level: Level) -> Rigidity:
+        """Rigidity of a body against its neighbors'."""
+        near = {other for other in self.spine.vertebrae if abs(other.order - level.order) <= FARTHEST_NEIGHBOR}
+        bodies = [_form(self.spine[other]) for other in sorted(near)]
+        streaks = self.streaks(level)
+        ct = None if streaks else self.ct
+        found = self.store.run(
+            "rigidity", level, (ct, *bodies, *self._barred(near)),
+            lambda: rigidity(level, ct, self.spine, involved=self.diseased, excluded=self.unreadable),
+        )  # fmt: skip
+        if not streaks:
+            return found
+        axial, bending, axial_ratio, bending_ratio = (
+            replace(item, reason=streaks)
+            for item in (found.axial, found.bending, found.axial_ratio, found.bending_ratio)
+        )
+        return Rigidity(axial, bending, axial_ratio, bending_ratio)
+
+    def _barred(self, levels: set[Level]) -> tuple[list[Level], ...]:
+        """Which of some levels are no reference, by why."""
+        return tuple(sorted(levels & set(found)) for found in (self.diseased, self.unreadable, self.fractured))
+
+    def rigidity_profile(self, level: Level) -> RigidityProfile | None:
+        """Rigidity of a body slice by slice; None where it cannot be read."""
+        ct, vertebra = self.ct, self.spine[level]
+        if ct is None:
+            return None
+        return self.store.run(
+            "rigidity profile", level, (ct, *_form(vertebra)), lambda: rigidity_profile(ct, vertebra)
+        )
+
+
+def _form(vertebra: Vertebra) -> tuple[object, ...]:
+    """What every measurement of a vertebra's own depends on."""
+    return (vertebra.mask, vertebra.frame, vertebra.wall)
+
+
+def _sized_form(vertebra: Vertebra) -> tuple[object, ...]:
+    """The same, with the height by which vertebrae are scaled to each other: a person may have measured it."""
+    return (*_form(vertebra), vertebra.height(Column.POSTERIOR).value)

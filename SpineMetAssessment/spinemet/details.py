@@ -1,0 +1,134 @@
+"""What was found beside the scores, at a level and along the spine, as plain values that an Assessment keeps.
+
+Numbers stay Measurements of their level; here stands what is more than a number: kinds, types, zones, curves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spinemet.anatomy.alignment.cobb import Curve
+from spinemet.anatomy.arch.pedicle import Side
+from spinemet.anatomy.bone.fracture import Fracture
+from spinemet.anatomy.bone.quality import BoneQuality
+from spinemet.anatomy.lesions.metal import Foreign
+from spinemet.anatomy.lesions.tomita import TomitaType
+from spinemet.anatomy.lesions.wbb import WbbZones
+from spinemet.evidence import Measurement, Point
+from spinemet.levels import Level
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Metal or cement that the CT shows at a level; a person confirms it.
+
+    :param suggested: whether the level looks instrumented or cemented.
+    :param affected: why density and cortex cannot be read here; empty when they can.
+    """
+
+    kind: Foreign
+    suggested: bool
+    affected: str = ""
+
+
+@dataclass(frozen=True)
+class Break:
+    """A break of the cortex over a lesion.
+
+    :param part: where most of it lies; "" when the vertebra was not parted.
+    :param posterior_wall: whether it opens toward the canal.
+    """
+
+    area: Measurement
+    part: str
+    posterior_wall: bool
+
+
+@dataclass(frozen=True)
+class LesionDetails:
+    """What the lesions of one vertebra do beside what SINS asks for.
+
+    :param breaks: the largest first.
+    :param enostosis: a hint that the lesion may be a bone island, or why there is none.
+    """
+
+    breaks: tuple[Break, ...]
+    zones: WbbZones
+    tomita: TomitaType
+    enostosis: str = ""
+
+
+@dataclass(frozen=True)
+class PedicleAxis:
+    """Where a pedicle is narrowest and where it points to.
+
+    :param center: of the isthmus, RAS.
+    :param axis: unit vector toward the front, RAS.
+    """
+
+    side: Side
+    center: Point
+    axis: Point
+
+
+@dataclass(frozen=True)
+class RigidityCurve:
+    """Axial and bending rigidity of a body, slice by slice.
+
+    :param heights: of the slices along the superior axis, mm from the body's middle.
+    :param axial: EA in kN; `bending` the lesser EI in N·m².
+    """
+
+    level: Level
+    heights: tuple[float, ...]
+    axial: tuple[float, ...]
+    bending: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BodyDetails:
+    """What a vertebra's form and density say beside what SINS asks for.
+
+    :param rigidity: the vertebra's own curve first, then those of the neighbors it was compared with; empty where no
+        lesion involves the level.
+    """
+
+    fracture: Fracture
+    rigidity: tuple[RigidityCurve, ...] = ()
+    pedicles: tuple[PedicleAxis, ...] = ()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Two neighboring vertebrae.
+
+    :param slip: of the upper on the lower one, forward positive; `share` of the lower endplate's depth.
+    :param direction: "anterolisthesis", "retrolisthesis", "lateral slip to the left", or "" below what counts.
+    :param meyerding: "I" to "V", both where the ± reaches the next ("I or II"), or "".
+    """
+
+    above: Level
+    below: Level
+    kyphosis: Measurement
+    slip: Measurement
+    lateral: Measurement
+    share: Measurement
+    rotation: Measurement
+    direction: str = ""
+    meyerding: str = ""
+
+
+@dataclass(frozen=True)
+class SpineDetails:
+    """Alignment and bone quality of the whole spine.
+
+    :param posture: how the patient lay.
+    :param curves: coronal Cobb angle, largest kyphosis and largest lordosis with their end vertebrae.
+    :param regions: thoracic kyphosis, lumbar lordosis and the pelvis.
+    """
+
+    posture: str
+    segments: tuple[Segment, ...]
+    curves: tuple[Curve, ...]
+    regions: tuple[Measurement, ...]
+    quality: BoneQuality

@@ -69,6 +69,8 @@ def benchmarks(folder: Path) -> Iterator[Benchmark]:
     for file in sorted(folder.glob("bench_*.py")):
         spec = importlib.util.spec_from_file_location(file.stem, file)
         module = importlib.util.module_from_spec(spec)
+        # Dataclasses look their module up.
+        sys.modules[spec.name] = module
         spec.loader.exec_module(module)
         yield from (Benchmark(name, prepare) for name, prepare in module.BENCHMARKS)
 

@@ -90,6 +90,8 @@ def _elastix(names: tuple[str, ...]) -> Callable[[Case], Carried]:
             table["AutomaticTransformInitialization"] = ["false"]
             table["ResultImagePixelType"] = ["float"]
             table["WriteResultImage"] = ["false"]
+            # The MR is narrower than the CT: with the default of a quarter, elastix stops at once.
+            table["RequiredRatioOfValidSamples"] = ["0.05"]
             parameters.AddParameterMap(table)
         # The start is a shift of the moving image itself, taken back from the points afterward.
         shift = _centroid_start(item)

@@ -16,6 +16,7 @@ from spinemet.phantom.dimensions import DIMENSIONS, Dimensions
 from spinemet.phantom.solids import (
     FAR,
     Array,
+    Vector,
     blade,
     ellipsoid,
     elliptic_bar,
@@ -127,9 +128,32 @@ class VertebraShape:
         return superellipse(x, y - self.canal_center[1], self.size.canal_width / 2, self.size.canal_depth / 2)
 
     @cached_property
-    def _pedicle_height(self) -> float:
+    def pedicle_height(self) -> float:
+        """Superior coordinate of the pedicles' axes."""
         keep = float(self.kept(np.array(self.anterior_at(0.15))))
         return keep * (self.size.height_posterior / 2) - self.size.pedicle_height / 2 - 1.0
+
+    @cached_property
+    def pedicle_axis(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Front and back end (x, y) of the right pedicle's axis; it lies level."""
+        d, back = self.size, -self.size.depth / 2
+        x = d.canal_width / 2 + d.pedicle_width / 2 - 0.3
+        spread, length = float(np.tan(np.radians(d.pedicle_angle))), 0.6 * d.canal_depth
+        return (x - 5.0 * spread, back + 5.0), (x + spread * length, back - length)
+
+    @cached_property
+    def transverse_axis(self) -> tuple[Vector, Vector]:
+        """Root and tip of the right transverse process's axis."""
+        d, s, pz = self.size, self.size.shingle, self.pedicle_height
+        x, y = self._pillar
+        return (x + 1.0, y, pz - 2.0), (d.transverse, y - 4.0 - 12.0 * s, pz - 1.0 + 3.0 * s)
+
+    @cached_property
+    def _pillar(self) -> tuple[float, float]:
+        """Where both articular processes of the right side meet (x, y)."""
+        d = self.size
+        spread, length = float(np.tan(np.radians(d.pedicle_angle))), 0.6 * d.canal_depth
+        return (d.canal_width / 2 + d.pedicle_width / 2 - 0.3 + 0.4 * spread * length, -d.depth / 2 - length - 1.0)
 
     def arch(self, x: Array, y: Array, z: Array) -> dict[str, Array]:
         """The parts of the arch, left and right in one, without the canal."""
@@ -139,17 +163,11 @@ class VertebraShape:
         back = -d.depth / 2
         half_canal = d.canal_width / 2
         lamina_y = self.posterior_wall - d.canal_depth
-        pedicle_x = half_canal + d.pedicle_width / 2 - 0.3
-        spread = float(np.tan(np.radians(d.pedicle_angle)))
-        length = 0.6 * d.canal_depth
-        pz = self._pedicle_height
+        pz = self.pedicle_height
         half_height = d.height_posterior / 2
-        pillar = (pedicle_x + 0.4 * spread * length, back - length - 1.0)
+        pillar = self._pillar
 
-        pedicle = elliptic_bar(
-            ax, y, z, (pedicle_x - 5.0 * spread, back + 5.0), (pedicle_x + spread * length, back - length), pz,
-            (d.pedicle_width / 2, d.pedicle_height / 2),
-        )  # fmt: skip
+        pedicle = elliptic_bar(ax, y, z, *self.pedicle_axis, pz, (d.pedicle_width / 2, d.pedicle_height / 2))
         s = d.shingle
         superior_x = s * (half_canal + 2.5) + (1 - s) * (half_canal + 6.5)
         superior_y = s * (back - 0.75 * d.canal_depth) + (1 - s) * (back - 0.78 * d.canal_depth)
@@ -171,10 +189,7 @@ class VertebraShape:
             ax, y, z, (0.0, lamina_y - 3.6), (half_canal + 2.0, lamina_y + 0.35 * d.canal_depth), lamina_z,
             (2.9, 0.33 * d.height_posterior + 2.0 + 1.5 * s),
         )  # fmt: skip
-        transverse = rod(
-            ax, y, z, (pillar[0] + 1.0, pillar[1], pz - 2.0),
-            (d.transverse, pillar[1] - 4.0 - 12.0 * s, pz - 1.0 + 3.0 * s), (4.6, 3.4 + 1.2 * s),
-        )  # fmt: skip
+        transverse = rod(ax, y, z, *self.transverse_axis, (4.6, 3.4 + 1.2 * s))
         return {
             "pedicle": pedicle,
             "facet": facet,

@@ -11,6 +11,7 @@ import numpy as np
 from spinemet.case import Role
 from spinemet.image import Grid
 from spinemet.levels import Level
+from spinemet.phantom.costal import rib_joint
 from spinemet.phantom.dimensions import VERSE
 from spinemet.phantom.lesion import PART_INDEX, LesionShape, Samples, sample_bone
 from spinemet.phantom.model import Model, Posture
@@ -188,12 +189,16 @@ def _lesion(model: Model, level: Level, lesion: LesionShape, samples: Samples) -
     for name, index in PART_INDEX.items():
         chosen = samples.part == index
         shares[name] = round(100 * float(inside[chosen].mean()), 2) if chosen.any() else 0.0
+    joints = _joints(model.shapes[level], samples, inside)
     x, y, z = samples.x[inside], samples.y[inside], samples.z[inside]
     blastic = float((lesion.blastic(x, y, z) >= 0.5).mean())
     involved = [name for name, share in shares.items() if share >= 100 * INVOLVED_SHARE]
     sides = [
-        side for side in ("left", "right") if any(f"{part}_{side}" in involved for part in ("pedicle", "facet"))
-    ]  # fmt: skip
+        side
+        for side in ("left", "right")
+        if any(f"{part}_{side}" in involved for part in ("pedicle", "facet"))
+        or joints.get(side, 0.0) >= 100 * INVOLVED_SHARE
+    ]
     return {
         "id": f"lesion-{lesion.number}",
         "label": lesion.number,
@@ -204,11 +209,18 @@ def _lesion(model: Model, level: Level, lesion: LesionShape, samples: Samples) -
         "center_ras": _rounded(_to_ras(model.ct.poses[level], _center(x, y, z))),
         "body_share_percent": shares["body"],
         "part_shares_percent": shares,
+        "costovertebral_shares_percent": joints,
         "parts_involved": involved,
         "posterolateral_sides": sides,
         "lytic_share_percent": round(100 * (1 - blastic), 2),
         "blastic_share_percent": round(100 * blastic, 2),
     }
+
+
+def _joints(shape: VertebraShape, samples: Samples, inside: Array) -> dict[str, float]:
+    """Lesion share (%) of the bone under the rib's joints by side; empty at levels without ribs."""
+    found = {side: rib_joint(shape, samples, side) for side in ("left", "right")}
+    return {side: round(100 * float(inside[joint].mean()), 2) for side, joint in found.items() if joint.any()}
 
 
 def _epidural_volume(posture: Posture, level: Level, step: float = 0.5) -> float:

@@ -1,5 +1,6 @@
 """Panel: one step of the work, with its own widgets and its own state in the parameter node."""
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -9,14 +10,17 @@ from slicer.util import VTKObservationMixin
 class Panel(VTKObservationMixin):
     """Base of all panels. A subclass named X comes with Resources/UI/X.ui.
 
-    Subclasses set `title`, may set `StateClass` (a @parameterNodeWrapper whose parameters are kept under the panel's
-    own prefix, bound to widgets by SlicerParameterName), and override `setup`, `connectShared`, `refresh` and `state`.
+    Subclasses set `title` and `help`, may set `StateClass` (a @parameterNodeWrapper whose parameters are kept under
+    the panel's own prefix, bound to widgets by SlicerParameterName), and override `setup`, `connectShared`, `refresh`,
+    `state`, `shortcuts`, `enter` and `exit`.
 
-    :param host: the module's widget: `logic`, `showMessage(text)`, `running(failed)`, `refresh()`.
+    :param host: the module's widget: `logic`, `showMessage(text)`, `running(failed)`, `refresh()`, `openPanel(name)`,
+        `panel(name)`, `useTimePoint(node)`.
     :param widget: the loaded .ui, a qMRMLWidget.
     """
 
     title = ""
+    help = ""
     StateClass: Any = None
 
     def __init__(self, host: Any, widget: Any) -> None:
@@ -47,6 +51,16 @@ class Panel(VTKObservationMixin):
     def state(self) -> str:
         """A few words for the panel's header."""
         return ""
+
+    def shortcuts(self) -> list[tuple[str, str, Callable[[], None]]]:
+        """Keys ("Alt+Down"), what they do, and what to call; they work while the module is open."""
+        return []
+
+    def enter(self) -> None:
+        """The module was opened."""
+
+    def exit(self) -> None:
+        """The module was left, or the scene closes: let go of views and effects."""
 
     def setParameterNode(self, parameterNode: Any) -> None:
         """Bind the widgets to a parameter node, or let go of it with None."""

@@ -1,5 +1,8 @@
 """The module's panels in the order of work; a new one is a file, a .ui, their CMake entries and one line here."""
 
 from SpineMetAssessmentLib.AssessPanel import AssessPanel
+from SpineMetAssessmentLib.OutlinePanel import OutlinePanel
+from SpineMetAssessmentLib.ReportPanel import ReportPanel
+from SpineMetAssessmentLib.StudyPanel import StudyPanel
 
-PANELS = (AssessPanel,)
+PANELS = (StudyPanel, OutlinePanel, AssessPanel, ReportPanel)

@@ -48,7 +48,10 @@ def empty_panel(application: Any) -> SimpleNamespace:
 
 @pytest.fixture
 def panel(application: Any) -> SimpleNamespace:
-    """The module opened over the small spine: `widget`, `assess` (the panel), `ui`, `spine`, `application`."""
+    """The module opened over the small spine: `widget`, the panels `study`, `outline`, `assess` and `report`.
+
+    `ui` is that of `assess`; `spine` holds the nodes.
+    """
     from gui import small_spine
 
     opened = _panel(application, small_spine.add_to(application.scene))
@@ -77,5 +80,5 @@ def assessed(panel: SimpleNamespace) -> SimpleNamespace:
 
 def _panel(application: Any, spine: Any) -> SimpleNamespace:
     widget = application.open_module()
-    assess = widget.panels[0]
-    return SimpleNamespace(application=application, widget=widget, assess=assess, ui=assess.ui, spine=spine)
+    panels = {name: widget.panel(f"{name.capitalize()}Panel") for name in ("study", "outline", "assess", "report")}
+    return SimpleNamespace(application=application, widget=widget, **panels, ui=panels["assess"].ui, spine=spine)

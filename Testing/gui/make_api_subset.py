@@ -15,8 +15,10 @@ SUBSET = Path(__file__).with_name("slicer_qt_api_subset.json")
 CLASSES = (
     "ctkCollapsibleButton",
     "ctkComboBox",
+    "ctkDICOMDatabase",
     "ctkPathLineEdit",
     "qMRMLNodeComboBox",
+    "qMRMLSegmentEditorWidget",
     "qMRMLWidget",
     "qSlicerApplication",
     "qSlicerScriptedLoadableModule",

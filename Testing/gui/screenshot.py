@@ -1,6 +1,6 @@
-"""Write a picture of the module's panel, 420 pixels wide, with the small spine assessed and answered.
+"""Write pictures of the module's panels, 420 pixels wide, over the small spine assessed and answered.
 
-python Testing/gui/screenshot.py OUT.png [--dark]
+python Testing/gui/screenshot.py FOLDER [--dark]
 """
 
 from __future__ import annotations
@@ -12,22 +12,39 @@ TESTING = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTING), str(TESTING.parent / "SpineMetAssessment")]
 
 from gui import small_spine  # noqa: E402
-from gui.host import click, open_application, pick, type_text  # noqa: E402
+from gui.host import click, open_application, pick  # noqa: E402
 from gui.host.application import dark_palette  # noqa: E402
 
+PICTURES = {
+    "start": "StudyPanel",
+    "study": "StudyPanel",
+    "outline": "OutlinePanel",
+    "assess": "AssessPanel",
+    "report": "ReportPanel",
+    "whole": "StudyPanel OutlinePanel AssessPanel ReportPanel",
+}
+"""Which panels are unfolded in each picture; "start" is the empty scene."""
 
-def take(path: Path, dark: bool = False) -> None:
-    """Assess the small spine as a user would, then grab the panel."""
+
+def take(folder: Path, dark: bool = False) -> None:
+    """Assess the small spine as a user would, and grab every panel."""
+    folder.mkdir(parents=True, exist_ok=True)
     with open_application() as application, dark_palette(dark):
+        widget = application.open_module()
+        application.grab(folder / "start.png")
         small_spine.add_to(application.scene)
-        ui = application.open_module().panels[0].ui
+        widget.initializeParameterNode()
+        widget._parameterNode.reader = "AB"
+        ui = widget.panel("AssessPanel").ui
         click(ui.levelsConfirmedCheckBox)
         click(ui.assessButton)
-        type_text(ui.readerEdit, "AB")
         pick(ui.painComboBox, "mechanical")
         pick(ui.alignmentComboBox, "normal")
         click(ui.collapseEvidenceButton)
-        application.grab(path)
+        for name, panels in list(PICTURES.items())[1:]:
+            widget._parameterNode.openPanels = panels
+            application.settle()
+            application.grab(folder / f"{name}.png")
 
 
 if __name__ == "__main__":

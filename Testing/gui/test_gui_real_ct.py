@@ -26,7 +26,7 @@ def test_a_lesion_painted_into_l4_is_found_scored_and_shown(application: Any, to
     volume = volume_from_image(application.scene, series.image, series.ref, "CT")
     segmentation = segmentation_from_labelmaps(application.scene, [labels], volume)
     widget = application.open_module()
-    ui = widget.panels[0].ui
+    ui = widget.panel("AssessPanel").ui
 
     assert "No lesion is checked" in ui.hintLabel.text
     click(ui.assessButton)
@@ -41,7 +41,7 @@ def test_a_lesion_painted_into_l4_is_found_scored_and_shown(application: Any, to
     lesion[tuple(body.T)] = 1
     segmentation.GetSegmentation().AddEmptySegment("tumor", "tumor 1")
     slicer.util.updateSegmentBinaryLabelmapFromArray(lesion, segmentation, "tumor", volume)
-    widget.panels[0].onOutlinesSettled()
+    widget.panel("AssessPanel").onOutlinesSettled()
     assert ui.lesionList.count == 1
     assert "Outdated" in ui.hintLabel.text
 

@@ -23,7 +23,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from __feature__ import true_property  # noqa: F401  # isort: skip
 
-from gui.host import parameter_node, qt_modules, scripted_module
+from gui.host import dicom, parameter_node, qt_modules, scripted_module
 from gui.host.strict import stand_in
 from gui.host.widgets import STAND_INS
 
@@ -90,6 +90,11 @@ class _SlicerApp(QtWidgets.QWidget):
     """`slicer.app`: of all its names those with behavior here; pauses of rendering are counted."""
 
     _paused = 0
+    _layoutManager: Any = None
+    """None, as without a main window; a test may put one here."""
+
+    def layoutManager(self) -> Any:
+        return self._layoutManager
 
     def mrmlScene(self) -> Any:
         return slicer.mrmlScene
@@ -107,7 +112,9 @@ def _of_qt_application(app: Any) -> None:
     kind.processEvents = staticmethod(QtWidgets.QApplication.processEvents)
     kind.setOverrideCursor = staticmethod(lambda cursor: QtWidgets.QApplication.setOverrideCursor(cursor))
     kind.restoreOverrideCursor = staticmethod(QtWidgets.QApplication.restoreOverrideCursor)
+    kind.clipboard = staticmethod(QtWidgets.QApplication.clipboard)
     kind.testingEnabled = staticmethod(lambda: True)
+    kind.mouseButtons = staticmethod(QtWidgets.QApplication.mouseButtons)
     kind.connect = staticmethod(lambda signal, slot: None)
 
 
@@ -271,10 +278,13 @@ def _installed() -> Iterator[None]:
         "slicer.ScriptedLoadableModule": scripted_module.make_module(),
         "slicer.i18n": scripted_module.make_i18n(),
         "slicer.parameterNodeWrapper": parameter_node.make_module(),
+        "DICOMLib": dicom.make_dicom_lib(),
     }
     app = _SlicerApp()
     _of_qt_application(app)
-    names = {"app": app} | {name: kind for name, kind in STAND_INS.items() if name.startswith("qMRML")}
+    names = {"app": app, "dicomDatabase": dicom.ctkDICOMDatabase()} | {
+        name: kind for name, kind in STAND_INS.items() if name.startswith("qMRML")
+    }
     names |= {name.split(".")[1]: module for name, module in modules.items() if "." in name}
     finder = _FeatureFinder
     sys.modules.update(modules)

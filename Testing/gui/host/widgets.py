@@ -8,6 +8,7 @@ from PySide6 import QtCore, QtWidgets
 
 from __feature__ import true_property  # noqa: F401  # isort: skip
 
+from gui.host.segment_editor import qMRMLSegmentEditorWidget
 from gui.host.strict import stand_in
 
 _UNLIMITED = 16777215
@@ -235,6 +236,13 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
 STAND_INS = {
     kind.__name__: kind
-    for kind in (qMRMLWidget, ctkCollapsibleButton, ctkComboBox, ctkPathLineEdit, qMRMLNodeComboBox)
+    for kind in (
+        qMRMLWidget,
+        ctkCollapsibleButton,
+        ctkComboBox,
+        ctkPathLineEdit,
+        qMRMLNodeComboBox,
+        qMRMLSegmentEditorWidget,
+    )
 }
 """Stand-ins by class name, for the loader of .ui files and for the `ctk` and `slicer` modules."""

@@ -1,0 +1,237 @@
+"""Host: runs the panels of the module: their headers, messages, progress that can be stopped, keys and help."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from SpineMetAssessmentLib.Rollback import Rollback
+
+
+class Host(VTKObservationMixin):
+    """Mixed into the module's widget, which has `logic`, `ui`, `resourcePath` and `initializeParameterNode`."""
+
+    logic: Any
+    ui: Any
+
+    def __init__(self) -> None:
+        VTKObservationMixin.__init__(self)
+        self.panels: list[Any] = []
+        self._parameterNode: Any = None
+        self._headers: dict[Any, Any] = {}
+        self._shortcuts: list[Any] = []
+        self._running = False
+        self._stopped = False
+        self._filling = False
+        self._soon: Any = None
+
+    def setupPanels(self, panelClasses: Any) -> None:
+        """Build the panels under the head, in the order given."""
+        import ctk
+        import qt
+
+        for number, panelClass in enumerate(panelClasses, start=1):
+            panel = panelClass(self, slicer.util.loadUI(self.resourcePath(f"UI/{panelClass.__name__}.ui")))
+            header = ctk.ctkCollapsibleButton()
+            header.text = f"{number}  {panel.title}"
+            header.toolTip = panel.help
+            frame = qt.QVBoxLayout(header)
+            frame.addWidget(panel.widget)
+            header.contentsCollapsed.connect(partial(self.onCollapsed, panelClass.__name__))
+            self.ui.panelsFrame.layout().addWidget(header)
+            self._headers[panel] = header
+            self.panels.append(panel)
+        self._soon = qt.QTimer()
+        self._soon.singleShot = True
+        self._soon.timeout.connect(self.refresh)
+        ui = self.ui
+        ui.stopButton.clicked.connect(self.onStop)
+        ui.studyButton.clicked.connect(partial(self.openPanel, "StudyPanel"))
+        ui.worstButton.clicked.connect(self.onShowWorst)
+        ui.helpButton.toggled.connect(self.onHelp)
+        ui.helpLabel.visible = False
+        self.showMessage("")
+        self._showProgress(False)
+
+    def panel(self, name: str) -> Any:
+        """The panel of a class name, None when there is none."""
+        return next((panel for panel in self.panels if type(panel).__name__ == name), None)
+
+    def openPanel(self, name: str, *_clicked: Any) -> None:
+        """Unfold a panel; the others stay as they are."""
+        panel = self.panel(name)
+        if panel is not None:
+            self._headers[panel].collapsed = False
+
+    def useTimePoint(self, node: Any) -> None:
+        """Show another time point, given by its parameter node."""
+        self.logic.setCurrent(node)
+        self.initializeParameterNode()
+
+    def setParameterNode(self, parameterNode: Any) -> None:
+        """Hand the parameter node to the panels; None lets go of it."""
+        if self._parameterNode:
+            self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onModified)
+        self._soon.stop()
+        self._parameterNode = parameterNode
+        for panel in self.panels:
+            panel.setParameterNode(parameterNode)
+        if parameterNode:
+            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onModified)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Let every panel show what the scene holds now, its state in its header; waits for a running step to end."""
+        if self._running:
+            return
+        open_ = self._parameterNode.openPanels.split() if self._parameterNode else None
+        for number, panel in enumerate(self.panels, start=1):
+            with self._said():
+                panel.refresh()
+            state = panel.state()
+            self._headers[panel].text = f"{number}  {panel.title}" + (f"  –  {state}" if state else "")
+            if open_ is not None:
+                self._filling = True
+                self._headers[panel].collapsed = type(panel).__name__ not in open_
+                self._filling = False
+        self._showHead()
+
+    def refreshSoon(self) -> None:
+        """Refresh once what happens now is over; many calls make one refresh."""
+        self._soon.start(0)
+
+    def showMessage(self, text: str) -> None:
+        """Show a sentence above the panels; an empty one hides the place."""
+        self.ui.messageLabel.text = text
+        self.ui.messageLabel.visible = bool(text)
+
+    @contextlib.contextmanager
+    def running(self, failed: str) -> Iterator[Any]:
+        """Run a step: what goes wrong for the user becomes the message, and Stop ends it.
+
+        Yields a `progress` for the library. What a step that fails added to the scene is taken away again. Only the
+        unexpected ends in a dialog, headed by `failed`.
+        """
+        from spinemet.errors import Cancelled, SpineMetError
+
+        self.showMessage("")
+        self._stopped = False
+        self._running = True
+        self._showProgress(True)
+        before = Rollback(slicer.mrmlScene)
+        try:
+            with slicer.util.tryWithErrorDisplay(failed, waitCursor=True):
+                try:
+                    yield self._progress
+                except Cancelled:
+                    before.undo()
+                    self.showMessage(_("Stopped; nothing was changed."))
+                except SpineMetError as error:
+                    before.undo()
+                    logging.error("SpineMet: %s", error)
+                    self.showMessage(str(error))
+                except Exception:
+                    before.undo()
+                    raise
+        finally:
+            self._running = False
+            self._showProgress(False)
+
+    def onStop(self) -> None:
+        self._stopped = True
+
+    def onCollapsed(self, name: str, collapsed: bool) -> None:
+        if self._filling or self._parameterNode is None:
+            return
+        open_ = [item for item in self._parameterNode.openPanels.split() if item != name]
+        self._parameterNode.openPanels = " ".join(open_ if collapsed else [*open_, name])
+        if self.ui.helpButton.checked:
+            self.onHelp(True)
+
+    def onShowWorst(self) -> None:
+        """All views go to the worst level."""
+        assessment = self.logic.assessment(self._parameterNode) if self._parameterNode else None
+        if assessment is not None and assessment.worst is not None and assessment.worst.position is not None:
+            self.logic.jumpTo(assessment.worst.position)
+
+    def onHelp(self, shown: bool) -> None:
+        """Show what the open panels are for, and the keys."""
+        texts = [
+            f"<b>{panel.title}</b> {panel.help}"
+            for panel in self.panels
+            if panel.help and not self._headers[panel].collapsed
+        ]
+        keys = [f"{keys}: {what}" for panel in self.panels for keys, what, _call in panel.shortcuts()]
+        texts += ["<b>{title}</b> {keys}".format(title=_("Keys"), keys="; ".join(keys))] if keys else []
+        self.ui.helpLabel.text = "<br>".join(texts)
+        self.ui.helpLabel.visible = shown
+
+    def installShortcuts(self) -> None:
+        """The panels' keys, while the module is open."""
+        import qt
+
+        self.removeShortcuts()
+        for panel in self.panels:
+            for keys, _what, call in panel.shortcuts():
+                shortcut = qt.QShortcut(qt.QKeySequence(keys), self.parent)
+                shortcut.context = qt.Qt.ApplicationShortcut
+                shortcut.activated.connect(call)
+                self._shortcuts.append(shortcut)
+
+    def removeShortcuts(self) -> None:
+        for shortcut in self._shortcuts:
+            shortcut.enabled = False
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._shortcuts = []
+
+    def _onModified(self, caller: Any, event: Any) -> None:
+        if not self._running:
+            with self._said():
+                self.logic.updateLesionSegments(self._parameterNode)
+        self.refresh()
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        """What cannot be shown becomes the message, once in the log however often it is looked at."""
+        from spinemet.errors import SpineMetError
+
+        try:
+            yield
+        except SpineMetError as error:
+            if self.ui.messageLabel.text != str(error):
+                logging.error("SpineMet: %s", error)
+            self.showMessage(str(error))
+
+    def _showHead(self) -> None:
+        ui, node = self.ui, self._parameterNode
+        study, answer, worst = self.logic.studyLine(node), "", None
+        with self._said():
+            answer = self.logic.answerLine(node)
+            assessment = self.logic.assessment(node) if node is not None else None
+            worst = assessment.worst if assessment is not None else None
+        ui.studyLabel.text, ui.answerLabel.text = study, answer
+        ui.worstButton.enabled = worst is not None and worst.position is not None
+        ui.worstButton.toolTip = (
+            _("All views go to the worst level.") if ui.worstButton.enabled else _("Waits for a level that is scored.")
+        )
+
+    def _progress(self, fraction: float, text: str) -> None:
+        from spinemet.errors import Cancelled
+
+        self.ui.progressBar.value = int(100 * fraction)
+        self.ui.progressBar.format = text
+        slicer.app.processEvents()
+        if self._stopped:
+            raise Cancelled(_("Stopped by the user."))
+
+    def _showProgress(self, visible: bool) -> None:
+        self.ui.progressBar.value = 0
+        self.ui.progressFrame.visible = visible
+        self.ui.panelsFrame.enabled = not visible

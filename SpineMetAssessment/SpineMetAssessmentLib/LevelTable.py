@@ -1,0 +1,130 @@
+"""LevelTable: one row for each level, from head to tail, colored by grade; never teal for what was not scored."""
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from SpineMetAssessmentLib import AssessWords
+
+LEVEL, SINS, ESCC, COLLAPSE, BODY, TYPE, MARK = range(7)
+WIDTHS = {LEVEL: 40, SINS: 140, ESCC: 38, COLLAPSE: 62, BODY: 42, TYPE: 50, MARK: 20}
+_IN_SIGHT = 9
+"""Rows that are shown without scrolling."""
+
+
+class LevelTable:
+    """Fills the table of levels.
+
+    :param table: a QTableWidget with the seven columns.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self.levels: list[str] = []
+        for column, width in WIDTHS.items():
+            table.setColumnWidth(column, width)
+
+    def show(self, assessment: Any, marks: Any, *, all_: bool, chosen: str) -> None:
+        """Show an assessment.
+
+        :param marks: gives the mark of a level ("✓", "·", "?").
+        :param all_: list levels outside the image, too.
+        """
+        table = self._table
+        rows = [item for item in assessment.levels if all_ or _isListed(item)]
+        self.levels = [item.level.value for item in rows]
+        table.blockSignals(True)
+        table.clearSpans()
+        table.rowCount = len(rows)
+        for row, item in enumerate(rows):
+            self._fillRow(row, item, marks(item), item is assessment.worst)
+        fitRows(table, len(rows) + 1, _IN_SIGHT)
+        if chosen in self.levels:
+            table.setCurrentCell(self.levels.index(chosen), LEVEL)
+        else:
+            table.setCurrentCell(-1, -1)
+        table.blockSignals(False)
+
+    def _fillRow(self, row: int, item: Any, mark: str, worst: bool) -> None:
+        import qt
+
+        if item.sins is None:
+            texts = [item.level.value, item.status.value, "", "", "", "", ""]
+            tips = [item.level.title, item.reason, "", "", "", "", ""]
+            self._table.setSpan(row, SINS, 1, MARK - SINS)
+        else:
+            texts, tips = _scored(item, mark)
+        gray = qt.QBrush(qt.QColor(128, 128, 128))
+        for column, (text, tip) in enumerate(zip(texts, tips, strict=True)):
+            cell = qt.QTableWidgetItem(text)
+            cell.setToolTip(tip)
+            if item.sins is None or (item.sins.category is None and column == SINS):
+                cell.setForeground(gray)
+            if item.sins is not None and column == SINS:
+                cell.setIcon(swatch(gradeColor(item.sins.category)))
+            if column in (ESCC, COLLAPSE, BODY, MARK):
+                cell.setTextAlignment(qt.Qt.AlignCenter)
+            if worst:
+                font = cell.font()
+                font.setBold(True)
+                cell.setFont(font)
+            self._table.setItem(row, column, cell)
+
+
+def _isListed(item: Any) -> bool:
+    return item.status.value != "not imaged" and (item.sins is not None or item.reason != "nothing is outlined")
+
+
+def _scored(item: Any, mark: str) -> tuple[list[str], list[str]]:
+    result, words = item.sins, AssessWords
+    kind = result.components["bone_lesion"]
+    short = {"potentially unstable": _("potential")}.get(words.category(result), words.category(result))
+    texts = [
+        item.level.value,
+        f"{words.totals(result)} {short}" if result.category is not None else f"{words.totals(result)} ?",
+        "–",
+        words.percent(item.measurement("height loss")),
+        words.percent(_withoutMargin(item.measurement("body involvement"))),
+        kind.label if kind.known else "–",
+        mark,
+    ]
+    why = "\n".join(filter(None, (words.category(result), words.allTotals(result), words.namedPoints(result))))
+    marks = {
+        "✓": _("A person said or confirmed every component."),
+        "·": _("Suggested, not yet confirmed by anyone."),
+        "?": words.openQuestions(result),
+    }
+    tips = [item.level.title, why, _("Not graded."), "", "", words.source(kind), marks.get(mark, "")]
+    return texts, tips
+
+
+def _withoutMargin(item: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(item, uncertainty=None) if item is not None else None
+
+
+def gradeColor(category: Any) -> list[int]:
+    """RGB, 0 to 255, of a grade; gray while undecided."""
+    from spinemet.colors import GRADE_COLORS
+
+    return [round(255 * channel) for channel in GRADE_COLORS[category]]
+
+
+def swatch(rgb: Any) -> Any:
+    """A small square of one color."""
+    import qt
+
+    pixmap = qt.QPixmap(12, 12)
+    pixmap.fill(qt.QColor(*rgb))
+    icon = qt.QIcon(pixmap)
+    # In a selected row Qt would tint it, and a grade must keep its color.
+    icon.addPixmap(pixmap, qt.QIcon.Selected)
+    return icon
+
+
+def fitRows(view: Any, rows: int, most: int) -> None:
+    """Make a list or table as high as its rows, so that neither empty space nor a short scroll remains."""
+    height = 8 + 22 * max(1, min(rows, most))
+    view.minimumHeight = height
+    view.maximumHeight = height

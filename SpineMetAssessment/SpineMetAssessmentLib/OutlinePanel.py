@@ -1,0 +1,250 @@
+"""OutlinePanel: label maps in, outlines painted and mended in the segment editor, vertebrae named."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+from SpineMetAssessmentLib.CellCombos import CellCombos
+from SpineMetAssessmentLib.OutlineLogic import LESIONS
+from SpineMetAssessmentLib.Panel import Panel
+
+EDITOR = "SpineMetSegmentEditor"
+"""Singleton tag of our own segment editor node; the Segment Editor module has another."""
+_SEGMENT, _LEVEL = range(2)
+_ROWS_IN_SIGHT = 6
+
+
+@parameterNodeWrapper
+class OutlinePanelState:
+    """What the panel remembers with the scene.
+
+    labelFile - The label map that was imported last.
+    numbering - Its numbering: empty to find it out, a name, or "lesions".
+    presetLevel - The level of the next new vertebra.
+    """
+
+    labelFile: str = ""
+    numbering: str = ""
+    presetLevel: str = "L3"
+
+
+class OutlinePanel(Panel):
+    """Import, name, paint."""
+
+    title = _("Outline")
+    help = _(
+        "Import a label map, or add a vertebra, tumor or canal and paint it below. Check the level names once against"
+        " C2, the ribs, the sacrum or a prior; one click moves all names by one level, and the answers with them."
+    )
+    StateClass = OutlinePanelState
+
+    def setup(self) -> None:
+        import ctk
+
+        self._filling = False
+        ui = self.ui
+        ui.labelFileEdit.filters = ctk.ctkPathLineEdit.Files
+        ui.labelFileEdit.currentPathChanged.connect(self.onLabelFile)
+        ui.numberingComboBox.addItem(_("find out the numbering"), "")
+        for name in self.logic.numberings():
+            ui.numberingComboBox.addItem(name, name)
+        ui.numberingComboBox.addItem(_("every label is a lesion"), LESIONS)
+        ui.numberingComboBox.activated.connect(self.onNumbering)
+        ui.importButton.clicked.connect(self.onImport)
+        ui.headwardButton.clicked.connect(partial(self.onShift, -1))
+        ui.tailwardButton.clicked.connect(partial(self.onShift, 1))
+        ui.undoNamesButton.clicked.connect(self.onUndoNames)
+        ui.presetLevelComboBox.addItems(self.logic.levelNames())
+        ui.presetLevelComboBox.activated.connect(self.onPresetLevel)
+        ui.vertebraButton.clicked.connect(partial(self.onAdd, "vertebra"))
+        ui.tumorButton.clicked.connect(partial(self.onAdd, "lesion"))
+        ui.canalButton.clicked.connect(partial(self.onAdd, "spinal canal"))
+        tip = _("The level of this vertebra; change it if it was counted wrong.")
+        self._levels = CellCombos(ui.levelTable, _LEVEL, self.logic.levelNames(), self.onLevel, tip)
+        ui.levelTable.setColumnWidth(_SEGMENT, 220)
+        ui.levelTable.cellClicked.connect(self.onRow)
+        for combo in (ui.numberingComboBox, ui.presetLevelComboBox):
+            combo.scrollWheelEffect = ctk.ctkComboBox.NeverScroll
+
+    def connectShared(self, parameterNode: Any) -> dict[str, Any]:
+        return {"segmentation": self.ui.segmentationSelector}
+
+    def setParameterNode(self, parameterNode: Any) -> None:
+        super().setParameterNode(parameterNode)
+        if parameterNode is None:
+            self.ui.segmentEditor.setActiveEffectByName("")
+            self.ui.segmentEditor.setSegmentationNode(None)
+            self.ui.segmentEditor.setMRMLSegmentEditorNode(None)
+
+    def enter(self) -> None:
+        editor = self.ui.segmentEditor
+        editor.setupViewObservations()
+        editor.installKeyboardShortcuts()
+
+    def exit(self) -> None:
+        editor = self.ui.segmentEditor
+        editor.setActiveEffectByName("")
+        editor.uninstallKeyboardShortcuts()
+        editor.removeViewObservations()
+
+    def shortcuts(self) -> list[tuple[str, str, Callable[[], None]]]:
+        return [("Alt+Z", _("take the last renaming back"), self.onUndoNames)]
+
+    def state(self) -> str:
+        node = self.parameterNode.segmentation if self.parameterNode else None
+        if not node:
+            return ""
+        levels = list(self.logic.levelsOf(node).values())
+        lesions = len(list(self.parameterNode.lesionSegmentIDs))
+        span = f"{levels[0]}–{levels[-1]}" if len(levels) > 1 else "".join(levels)
+        counted = {0: _("no lesion"), 1: _("1 lesion")}.get(lesions, _("{n} lesions").format(n=lesions))
+        return f"{span or _('no vertebra')} · {counted}"
+
+    def refresh(self) -> None:
+        if self._filling:
+            return
+        self._filling = True
+        try:
+            self._showEditor()
+            self._showImport()
+            self._showNames()
+        finally:
+            self._filling = False
+
+    def editAt(self, segmentID: str, position: tuple[float, float, float] | None = None) -> None:
+        """Open the editor at a segment, ready to paint, with all views at `position` (RAS, mm)."""
+        self.host.openPanel(type(self).__name__)
+        self.ui.segmentEditor.setCurrentSegmentID(segmentID)
+        self.ui.segmentEditor.setActiveEffectByName("Paint")
+        if position is not None:
+            self.logic.jumpTo(position)
+
+    # What the user does
+
+    def onLabelFile(self, path: str) -> None:
+        if not self._filling and self.panelState:
+            self.panelState.labelFile = path
+
+    def onNumbering(self, *_index: Any) -> None:
+        combo = self.ui.numberingComboBox
+        self.panelState.numbering = str(combo.itemData(combo.currentIndex) or "")
+
+    def onImport(self) -> None:
+        with self.host.running(_("The label map could not be imported.")) as progress:
+            self._saveForUndo()
+            state = self.panelState
+            notes = self.logic.importLabels(self.parameterNode, state.labelFile, state.numbering, progress)
+            self.host.showMessage(" ".join((_("Imported."), *notes)))
+        self.host.refresh()
+
+    def onShift(self, step: int, *_clicked: Any) -> None:
+        with self.host.running(_("The levels could not be renamed.")):
+            self.logic.shiftLevels(self.parameterNode, step)
+            self.host.showMessage(_("All levels were renamed; check them and confirm."))
+        self.host.refresh()
+
+    def onUndoNames(self, *_clicked: Any) -> None:
+        if self.logic.canUndoNames():
+            with self.host.running(_("The renaming could not be taken back.")):
+                self.logic.undoNames(self.parameterNode)
+            self.host.refresh()
+
+    def onLevel(self, segmentID: str, level: str) -> None:
+        with self.host.running(_("The level could not be renamed.")):
+            self.logic.setLevel(self.parameterNode, segmentID, level)
+        self.host.refresh()
+
+    def onPresetLevel(self, *_index: Any) -> None:
+        self.panelState.presetLevel = self.ui.presetLevelComboBox.itemText(self.ui.presetLevelComboBox.currentIndex)
+
+    def onAdd(self, structure: str, *_clicked: Any) -> None:
+        segmentID = None
+        with self.host.running(_("The segment could not be added.")):
+            self._saveForUndo()
+            segmentID = self.logic.addSegment(self.parameterNode, structure, self.panelState.presetLevel)
+        self.host.refresh()
+        if segmentID is not None:
+            self.editAt(segmentID)
+
+    def onRow(self, row: int, _column: int) -> None:
+        segmentID = list(self.logic.levelsOf(self.parameterNode.segmentation))[row]
+        self.ui.segmentEditor.setCurrentSegmentID(segmentID)
+        self.logic.jumpTo(self.parameterNode.segmentation.GetSegmentCenterRAS(segmentID))
+
+    # What is shown
+
+    def _saveForUndo(self) -> None:
+        if self.parameterNode.segmentation:
+            self.ui.segmentEditor.saveStateForUndo()
+
+    def _showEditor(self) -> None:
+        editor, node = self.ui.segmentEditor, self.parameterNode
+        if node is None:
+            return
+        if editor.mrmlSegmentEditorNode() is None:
+            editor.setMRMLSegmentEditorNode(_editorNode())
+        if editor.segmentationNode() is not node.segmentation:
+            editor.setSegmentationNode(node.segmentation)
+        if node.segmentation and editor.sourceVolumeNode() is not node.referenceVolume:
+            editor.setSourceVolumeNode(node.referenceVolume)
+        editor.visible = bool(node.segmentation)
+
+    def _showImport(self) -> None:
+        ui, state, node = self.ui, self.panelState, self.parameterNode
+        path = state.labelFile if state else ""
+        if ui.labelFileEdit.currentPath != path:
+            ui.labelFileEdit.currentPath = path
+        if state:
+            ui.numberingComboBox.currentIndex = max(0, ui.numberingComboBox.findData(state.numbering))
+            ui.presetLevelComboBox.currentIndex = max(0, ui.presetLevelComboBox.findText(state.presetLevel))
+        image = bool(node and node.referenceVolume)
+        waits = _("Choose the image in Study first.") if not image else ""
+        for button, tip in (
+            (ui.vertebraButton, _("Add the vertebra of this level and paint it.")),
+            (ui.tumorButton, _("Add a lesion and paint it.")),
+            (ui.canalButton, _("Add the spinal canal and paint it.")),
+        ):
+            button.enabled = not waits
+            button.toolTip = waits or tip
+        waits = waits or ("" if path else _("Choose the file with the label map first."))
+        ui.importButton.enabled = not waits
+        ui.importButton.toolTip = waits or _("Add the outlines of this file, on the grid of the image.")
+
+    def _showNames(self) -> None:
+        import qt
+
+        ui, node = self.ui, self.parameterNode
+        segmentation = node.segmentation if node is not None else None
+        levels = self.logic.levelsOf(segmentation) if segmentation else {}
+        self._levels.show(levels, _ROWS_IN_SIGHT)
+        for row, segmentID in enumerate(levels):
+            name = segmentation.GetSegmentation().GetSegment(segmentID).GetName()
+            ui.levelTable.setItem(row, _SEGMENT, qt.QTableWidgetItem(name))
+        waits = "" if levels else _("Waits for an outlined vertebra.")
+        for button, tip in (
+            (ui.headwardButton, _("Every vertebra takes the name of the one above: L4 becomes L3.")),
+            (ui.tailwardButton, _("Every vertebra takes the name of the one below: L3 becomes L4.")),
+        ):
+            button.enabled = not waits
+            button.toolTip = waits or tip
+        ui.undoNamesButton.enabled = self.logic.canUndoNames()
+        ui.undoNamesButton.toolTip = (
+            _("Take the last renaming back, with its answers.")
+            if ui.undoNamesButton.enabled
+            else _("Nothing was renamed yet.")
+        )
+
+
+def _editorNode() -> Any:
+    node = slicer.mrmlScene.GetSingletonNode(EDITOR, "vtkMRMLSegmentEditorNode")
+    if node is None:
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+        # The scene keeps its own reference from AddNode on.
+        node.UnRegister(None)
+        node.SetSingletonTag(EDITOR)
+        node = slicer.mrmlScene.AddNode(node)
+    return node

@@ -15,9 +15,11 @@ from functools import cache
 
 import numpy as np
 
+from part_overlap import overlaps
 from spinemet import phantom
 from spinemet.anatomy import Column, Plane, Spine, measure_spine
 from spinemet.anatomy.alignment.whole import measure_alignment
+from spinemet.anatomy.arch.parts import partition
 from spinemet.anatomy.arch.pedicle import pedicles
 from spinemet.answers import Answers
 from spinemet.assess import assess
@@ -106,13 +108,17 @@ class Scored:
 
 @dataclass(frozen=True)
 class Case:
-    """What one case gave."""
+    """What one case gave.
+
+    :param overlaps: kind and Dice of every part of every vertebra that was parted.
+    """
 
     number: int
     resolution: str
     rows: tuple[Row, ...]
     scored: tuple[Scored, ...]
     unknown: tuple[str, ...]
+    overlaps: tuple[tuple[str, float], ...] = ()
 
 
 def resolution_of(number: int) -> tuple[str, tuple[float, float, float]]:
@@ -191,7 +197,13 @@ def run(number: int) -> Case:
     _alignment(note, spine, patient.truth)
     _pedicles(note, spine, patient.model.shapes)
     scored = tuple(_scored(number, result, patient.truth))
-    return Case(number, resolution_of(number)[0], tuple(rows), scored, tuple(unknown))
+    agreed = tuple(
+        item
+        for vertebra in spine.vertebrae.values()
+        if (parts := partition(vertebra)).parted
+        for item in overlaps(patient.model, vertebra, parts)
+    )
+    return Case(number, resolution_of(number)[0], tuple(rows), scored, tuple(unknown), agreed)
 
 
 def run_all(numbers: Iterable[int]) -> list[Case]:
@@ -255,20 +267,9 @@ def _scored(number: int, result: Assessment, truth: dict) -> list[Scored]:
         sins = result[level].sins
         assert sins is not None, f"case {number}: {name} was not scored"
         for component, finding in sins.components.items():
-            if component == "posterolateral" and _joint_decides(result, level):
-                continue
             near = _near(component, result, level, truth["levels"][name])
             rows.append(Scored(number, level, finding, known["components"][component]["points"], near))
     return rows
-
-
-def _joint_decides(result: Assessment, level: Level) -> bool:
-    """Whether a costovertebral joint, of which the phantom has no truth, is involved or nearly so."""
-    joints = [result[level].measurement(f"lesion in {side} costovertebral joint") for side in ("left", "right")]
-    return any(
-        item is not None and item.value is not None and item.value + (item.uncertainty or 0.0) >= 15.0
-        for item in joints
-    )
 
 
 def _near(component: str, result: Assessment, level: Level, truth: dict) -> bool:
@@ -290,12 +291,12 @@ def _near(component: str, result: Assessment, level: Level, truth: dict) -> bool
     if component == "bone_lesion":
         return within("lytic share", truth["lesion"]["lytic_share_percent"], 25.0, 75.0)
     if component == "posterolateral":
-        shares = truth["lesion"]["part_shares_percent"]
+        shares, joints = truth["lesion"]["part_shares_percent"], truth["lesion"]["costovertebral_shares_percent"]
         return any(
             within(f"lesion in {side} {part}", shares[f"{part}_{side}"], 15.0)
             for side in ("left", "right")
             for part in ("pedicle", "facet")
-        )
+        ) or any(within(f"lesion in {side} costovertebral joint", share, 15.0) for side, share in joints.items())
     return False
 
 
@@ -311,6 +312,22 @@ def table(cases: Sequence[Case], quantity: str) -> str:
             f"{quantity:8} {name:5} n={size.size:4} mean={size.mean():.2f} median={np.median(size):.2f}"
             f" p95={np.percentile(size, 95):.2f} max={size.max():.2f}"
             f" ±={np.median([row.margin for row in rows]):.2f} holds={coverage(rows):.1%}"
+        )
+    return "\n".join(lines)
+
+
+def part_table(cases: Sequence[Case]) -> str:
+    """Mean, 5th percentile and least Dice of the parts by resolution, as a line of text each; means by kind."""
+    lines = []
+    for name in CLASSES:
+        found = [item for case in cases if case.resolution == name for item in case.overlaps]
+        if not found:
+            continue
+        values = np.array([value for _, value in found])
+        kinds = {kind: np.mean([value for other, value in found if other == kind]) for kind, _ in found}
+        lines.append(
+            f"Dice     {name:5} n={values.size:4} mean={values.mean():.3f} p5={np.percentile(values, 5):.3f}"
+            f" least={values.min():.2f} " + " ".join(f"{kind}={value:.3f}" for kind, value in kinds.items())
         )
     return "\n".join(lines)
 

@@ -35,6 +35,18 @@ class Override:
 
 
 @dataclass(frozen=True)
+class EsccAnswer:
+    """The ESCC grade that a person picked.
+
+    :param grade: "0", "1a", "1b", "1c", "2" or "3".
+    """
+
+    grade: str
+    reason: str = ""
+    reader: str = ""
+
+
+@dataclass(frozen=True)
 class HandMeasurement:
     """A length or angle that a person measured on the images; it stands in place of the computed one.
 
@@ -63,6 +75,7 @@ class LevelAnswers:
     :param confirmed_by: who confirmed.
     :param involved: a lesion is here, says a person, whether one is outlined or not: the level is scored.
     :param measurements: what a person measured by hand, by the measurement's name ("anterior height").
+    :param escc: the ESCC grade that a person picked; it stands in place of the suggestion.
     """
 
     pain: str | None = None
@@ -76,6 +89,7 @@ class LevelAnswers:
     confirmed_by: str = ""
     measurements: dict[str, HandMeasurement] = field(default_factory=dict)
     involved: bool = False
+    escc: EsccAnswer | None = None
 
     @property
     def treated(self) -> bool:
@@ -150,6 +164,7 @@ class Answers:
                 now.confirmed_by or before.confirmed_by,
                 {**before.measurements, **now.measurements},
                 now.involved or before.involved,
+                now.escc or before.escc,
             )
         return Answers(
             self.levels_confirmed or earlier.levels_confirmed,

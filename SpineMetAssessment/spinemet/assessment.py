@@ -16,7 +16,7 @@ from spinemet import __version__
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.answers import Answers
 from spinemet.case import ImageRef, Patient, TimePoint
-from spinemet.details import BodyDetails, Hardware, LesionDetails, SpineDetails
+from spinemet.details import BodyDetails, EpiduralDetails, Hardware, LesionDetails, SpineDetails
 from spinemet.errors import BadInput
 from spinemet.evidence import Measurement, Point
 from spinemet.files import read_json, written_file
@@ -94,6 +94,7 @@ class Assessment:
     :param levels: C1 to S5, and T13 or L6 where present, from head to tail.
     :param warnings: sentences about the whole study.
     :param spine: alignment and bone quality of the whole spine; None in files of version 1.0.
+    :param epidural: epidural disease and its ESCC grades; None where nobody outlined the canal on an MR.
     """
 
     patient: Patient
@@ -108,6 +109,7 @@ class Assessment:
     warnings: tuple[str, ...] = ()
     created: str = ""
     spine: SpineDetails | None = None
+    epidural: EpiduralDetails | None = None
 
     @property
     def scored(self) -> tuple[LevelAssessment, ...]:
@@ -153,6 +155,7 @@ class Assessment:
             "parameters": dict(self.parameters),
             "warnings": list(self.warnings),
             "spine": to_plain(self.spine),
+            "epidural": to_plain(self.epidural),
         }
 
     @classmethod

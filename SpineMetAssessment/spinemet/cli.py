@@ -65,6 +65,19 @@ profile of DICOM PS3.15 (needs spinemet[dicom]). Text that is burned into pixels
 """
 
 
+REGISTER_HELP = """\
+Bring one image into the space of another one, with one rigid motion for every outlined vertebra.
+
+FIXED and MOVING are files or folders of one series. The outlines of the vertebrae (--labels) lie on FIXED; without
+them the whole image moves as one, and neither the levels nor the patient can be tested: the result says UNTESTED.
+Landmarks are pairs placed in 3D Slicer: one .mrk.json with two point lists (fixed, then moving), or two files.
+A label that starts with a level ("L3 pedicle") holds that vertebra. --check-landmarks are measured with, not used.
+
+DIR receives registration.json, registration.html, pictures, the transforms (ITK), moving_on_fixed.nii.gz and, with
+--carry, the outlines of MOVING on FIXED. A result that fails a test is refused: exit code 2, nothing is written.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = _parser().parse_args(arguments)
@@ -98,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"spinemet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_assess(commands)
+    _add_register(commands)
     _add_index(commands)
     _add_phantom(commands)
     _add_demo(commands)
@@ -120,13 +134,48 @@ def _add_assess(commands: Any) -> None:
         "--previous", metavar="FILE", type=Path, help="an earlier assessment.json whose answers and overrides are kept"
     )
     command.add_argument(
+        "--prior", metavar="FILE", type=Path,
+        help="assessment.json of an earlier date: same vertebrae's heights, change of kyphosis and slip",
+    )  # fmt: skip
+    command.add_argument(
+        "--shift-levels", metavar="N", type=int, choices=[-1, 1], default=0,
+        help="name every vertebra one level farther down (1) or up (-1): the outlines were counted wrong",
+    )  # fmt: skip
+    command.add_argument(
         "--role",
         metavar="SERIES=ROLE",
         action="append",
         default=[],
         help='what a series stands for, where its header is wrong, such as "1.2.3=CT" (keys: spinemet index --json)',
     )
+    group = command.add_argument_group(
+        "epidural compression (ESCC)",
+        "outlines on the grid of one MR of the study; --canal and --mr-tumor go together",
+    )
+    group.add_argument("--canal", metavar="FILE", type=Path, help="1 bony canal, 2 thecal sac, 3 cord")
+    group.add_argument("--mr-tumor", metavar="FILE", type=Path, help="tumor on the MR, every number")
+    group.add_argument("--mr-vertebrae", metavar="FILE", type=Path, help="vertebrae on the MR, to name the levels")
+    group.add_argument(
+        "--registration", metavar="FILE", type=Path, help="registration.json of CT and MR, to carry the levels over"
+    )
     command.add_argument("--no-scene", action="store_true", help="write no scene for 3D Slicer")
+
+
+def _add_register(commands: Any) -> None:
+    command = _command(commands, "register", "bring one image onto another", REGISTER_HELP, _register)
+    command.add_argument("--fixed", metavar="FIXED", type=Path, required=True, help="image that stays, mostly the CT")
+    command.add_argument("--moving", metavar="MOVING", type=Path, required=True, help="image that is brought there")
+    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    command.add_argument("--labels", metavar="FILE", type=Path, help="vertebrae, on the grid of FIXED")
+    command.add_argument("--moving-labels", metavar="FILE", type=Path, help="vertebrae, on the grid of MOVING")
+    command.add_argument(
+        "--numbering",
+        choices=["totalsegmentator", "verse", "totalspineseg"],
+        help="whose numbers the labels are (default: detected and said)",
+    )
+    for name, words in (("--landmarks", "pairs to start from"), ("--check-landmarks", "pairs to measure with")):
+        command.add_argument(name, metavar="P.mrk.json", type=Path, action="append", default=[], help=words)
+    command.add_argument("--carry", metavar="FILE", type=Path, help="outlines on MOVING to carry onto FIXED")
 
 
 def _add_index(commands: Any) -> None:
@@ -176,6 +225,7 @@ def _assess(options: argparse.Namespace) -> None:
 
     answers = Answers.load(options.answers) if options.answers else Answers()
     previous = Assessment.load(options.previous) if options.previous else None
+    prior = Assessment.load(options.prior) if options.prior else None
     with _progress(options.quiet) as progress:
         results = assess_study(
             options.study,
@@ -185,7 +235,10 @@ def _assess(options: argparse.Namespace) -> None:
             numbering=options.numbering,
             answers=answers,
             previous=previous,
+            prior=prior,
+            shift_levels=options.shift_levels,
             roles=_roles(options.role),
+            epidural=_epidural(options),
             with_scene=not options.no_scene,
             progress=progress,
         )
@@ -194,6 +247,40 @@ def _assess(options: argparse.Namespace) -> None:
         return
     print(summary(results.assessment))
     _print_results(results.files, results.notes)
+
+
+def _epidural(options: argparse.Namespace) -> Any:
+    """EpiduralFiles of `--canal` and what belongs to it, or None. :raises BadInput: one of the two that go together is missing."""
+    from spinemet.epidural_files import EpiduralFiles
+
+    if options.canal is None and options.mr_tumor is None:
+        return None
+    if options.canal is None or options.mr_tumor is None:
+        raise BadInput("ESCC needs the canal and the tumor outlined on one MR; give --canal and --mr-tumor together.")
+    return EpiduralFiles(options.canal, options.mr_tumor, options.mr_vertebrae, options.registration)
+
+
+def _register(options: argparse.Namespace) -> None:
+    from spinemet.align import align_images
+
+    with _progress(options.quiet) as progress:
+        aligned = align_images(
+            options.fixed,
+            options.moving,
+            options.out,
+            labels=options.labels,
+            moving_labels=options.moving_labels,
+            numbering=options.numbering,
+            landmarks=options.landmarks,
+            check_landmarks=options.check_landmarks,
+            carry=options.carry,
+            progress=progress,
+        )
+    if options.json:
+        print(json.dumps(aligned.record.to_json(), indent=1, ensure_ascii=False))
+        return
+    print(aligned.record.summary())
+    _print_results(aligned.files, aligned.record.notes)
 
 
 def _index(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from spinemet import phantom, samples
 from spinemet.answers import Answers
 from spinemet.case import Outline, Structure
+from spinemet.epidural_files import EpiduralFiles
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level
 from spinemet.progress import Progress, part, silent
@@ -49,6 +50,9 @@ def synthetic(out: Path, seed: int, progress: Progress | None = None) -> Results
         labels=given / "truth" / LABELS,
         lesions=given / "truth" / LESIONS,
         answers=Answers.load(given / ANSWERS),
+        epidural=EpiduralFiles(
+            *(given / "truth" / f"T2_{name}.nii.gz" for name in ("structures", "lesions", "vertebrae"))
+        ),
         progress=part(progress, 0.6, 1.0),
     )
 

@@ -14,8 +14,11 @@ from spinemet.anatomy.bone.quality import BoneQuality
 from spinemet.anatomy.lesions.metal import Foreign
 from spinemet.anatomy.lesions.tomita import TomitaType
 from spinemet.anatomy.lesions.wbb import WbbZones
+from spinemet.case import Role
 from spinemet.evidence import Measurement, Point
 from spinemet.levels import Level
+from spinemet.scores.escc import EsccResult
+from spinemet.scores.escc import worst as worst_escc
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,77 @@ class SpineDetails:
     curves: tuple[Curve, ...]
     regions: tuple[Measurement, ...]
     quality: BoneQuality
+
+
+@dataclass(frozen=True)
+class CanalCut:
+    """The worst cut of a level, perpendicular to the canal: its middle and unit vectors, RAS."""
+
+    center: Point
+    right: Point
+    anterior: Point
+
+
+@dataclass(frozen=True)
+class EpiduralLevel:
+    """Epidural disease at one level.
+
+    :param escc: the grade, or why there is none; an override keeps what was suggested.
+    :param position: where to look (RAS); None when the canal is not outlined there.
+    :param measurements: everything measured in the worst cut.
+    """
+
+    escc: EsccResult
+    position: Point | None = None
+    cut: CanalCut | None = None
+    measurements: tuple[Measurement, ...] = ()
+
+
+@dataclass(frozen=True)
+class CanalProfile:
+    """What was measured along the canal, one value per cut; None where something is not outlined.
+
+    :param places: mm along the canal's centerline, from the head down.
+    :param levels: the level of each cut.
+    :param centers: of the canal in each cut, RAS.
+    :param canal_share: share of the canal that epidural tumor takes, %.
+    :param cord_depth: of the cord from back to front, mm; `expected_depth` as it would be without tumor.
+    :param fluid: fluid against its reference, %.
+    """
+
+    places: tuple[float, ...]
+    levels: tuple[Level | None, ...]
+    centers: tuple[Point, ...]
+    canal_share: tuple[float | None, ...]
+    cord_depth: tuple[float | None, ...]
+    expected_depth: tuple[float | None, ...]
+    fluid: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class EpiduralDetails:
+    """Epidural disease of the whole study, measured on one image.
+
+    :param image: key of the image that sac, cord and tumor were outlined on.
+    :param placed_by: how the levels were found on that image.
+    :param conus: level in which the cord ends, None when its end is not seen.
+    :param foramina: sentences about nerve roots.
+    """
+
+    image: str
+    role: Role
+    placed_by: str
+    levels: tuple[EpiduralLevel, ...]
+    profile: CanalProfile
+    conus: Level | None = None
+    foramina: tuple[str, ...] = ()
+
+    def at(self, level: Level) -> EpiduralLevel | None:
+        """The entry of a level, None where the image does not reach."""
+        return next((item for item in self.levels if item.escc.level is level), None)
+
+    @property
+    def worst(self) -> EpiduralLevel | None:
+        """The worst level, None when none could be graded."""
+        found = worst_escc([item.escc for item in self.levels])
+        return None if found is None else self.at(found.level)

@@ -7,21 +7,25 @@ cuts anew; references and grades, which look at all cuts, cost next to nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemet.anatomy import epidural as anatomy
-from spinemet.anatomy.epidural import CanalFrame, CutPlan, Cuts, LevelEpidural, Profile, Reference
+from spinemet.anatomy.epidural import CanalFrame, CutPlan, Cuts, Foramen, LevelEpidural, Profile, Reference
+from spinemet.answers import Answers
 from spinemet.case import Role
+from spinemet.details import CanalCut, CanalProfile, EpiduralDetails, EpiduralLevel
 from spinemet.errors import NotMeasurable
 from spinemet.evidence import Point
-from spinemet.image import Image, Region
+from spinemet.image import Image
 from spinemet.increment import Increment
 from spinemet.levels import Level
 from spinemet.progress import Progress, silent
 from spinemet.scores import escc
 from spinemet.scores.escc import EsccMeasures, EsccResult
+from spinemet.scores.lee import LeeResult, lee, unknown_lee
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +36,16 @@ class EpiduralOutlines:
     :param sac: the thecal sac, with or without the cord in it; None on a CT without contrast in the sac.
     :param cord: None where it was not outlined; unknown, then, is whether tumor touches it.
     :param tumor: all tumor, in the bone and in the canal; None when nobody outlined any.
+    :param roots: the nerve roots in the foramina of both sides; None when nobody outlined any.
+    :param fat: fat in the foramina; without it, fat counts as lost where tumor lies.
     """
 
     canal: Image
     sac: Image | None = None
     cord: Image | None = None
     tumor: Image | None = None
+    roots: Image | None = None
+    fat: Image | None = None
 
     @property
     def given(self) -> dict[str, Image]:
@@ -46,10 +54,27 @@ class EpiduralOutlines:
         return {name: mask for name, mask in named.items() if mask is not None}
 
 
+@dataclass(frozen=True)
+class GradedForamen:
+    """One foramen and Lee's grade of it."""
+
+    foramen: Foramen
+    lee: LeeResult
+
+    @property
+    def sentence(self) -> str:
+        """Where, which root, what: for a report."""
+        touch = self.foramen.contact.value
+        near = f"tumor along {touch:.0f} mm of the root" if touch else "no tumor at the root"
+        grade = "unknown" if self.lee.grade is None else str(self.lee.grade)
+        return f"{self.foramen.name}, root {self.foramen.root}: {near}; Lee {grade}, {self.lee.reason}"
+
+
 @dataclass(frozen=True, eq=False)
 class EpiduralDisease:
     """Everything measured along the canal, and the grades.
 
+    :param foramina: every foramen whose root is outlined.
     :param levels: measures of every level whose place is known.
     :param results: grade of each of them.
     :param conus: the last level that the outlined cord reaches within the image, None when its end is not seen.
@@ -62,6 +87,14 @@ class EpiduralDisease:
     levels: Mapping[Level, LevelEpidural]
     results: Mapping[Level, EsccResult]
     conus: Level | None
+    foramina: tuple[GradedForamen, ...] = ()
+
+    @property
+    def unreliable(self) -> NDArray[np.bool_]:
+        """The cuts (n,) in which the cord has lost so much that its outline cannot be relied on."""
+        lost = np.nan_to_num(anatomy.cord_losses(self.cuts, self.profile, self.reference)[0])
+        pressed = self.profile.gap <= escc.DEFAULT.contact_at_most_mm
+        return np.asarray((lost >= escc.DEFAULT.cord_loss) & pressed)
 
     @property
     def worst(self) -> EsccResult | None:
@@ -74,6 +107,9 @@ def assess_epidural(
     places: Mapping[Level, Point],
     *,
     role: Role = Role.T2,
+    myelogram: bool = False,
+    images: Mapping[Role, Image] | None = None,
+    bone: Image | None = None,
     conus: Level | None = None,
     store: Increment | None = None,
     progress: Progress | None = None,
@@ -82,6 +118,9 @@ def assess_epidural(
 
     :param places: a point (RAS) of each level, such as the center of its body.
     :param role: what image the outlines were drawn on; on a plain CT no grade is given, only what it suggests.
+    :param myelogram: the CT has contrast in the sac, so that sac and cord are measured on it as on an MR.
+    :param images: MR or CT images in the outlines' space; what presses is compared with fat, bone and fluid on them.
+    :param bone: mask of the vertebrae on the outlines' grid, for that comparison.
     :param conus: the level of the conus as a person says; otherwise it is where the outlined cord is seen to end.
     :raises NotMeasurable: the canal is not outlined over enough length, or no level's place is known.
     :raises GridMismatch: the masks lie on different grids.
@@ -105,12 +144,67 @@ def assess_epidural(
     levels = {level: anatomy.measure_level(level, span, cuts, profile, reference) for level, span in spans.items()}
     seen = _conus(levels, cuts, profile)
     end = conus or seen
-    results = {level: _grade(item, role, end) for level, item in levels.items()}
+    plain_ct = role is Role.CT and not myelogram
+    results = {
+        level: _grade(item, plain_ct, end, _role_limits(role) + _mimics(item, cuts, outlines, images, bone, store))
+        for level, item in levels.items()
+    }
+    foramina = _foramina(frame, spans, outlines, store)
     report(1.0, "epidural disease graded")
-    return EpiduralDisease(frame, cuts, profile, reference, levels, results, end)
+    return EpiduralDisease(frame, cuts, profile, reference, levels, results, end, foramina)
 
 
-_PART_MM = 15.0
+def _foramina(
+    frame: CanalFrame, spans: Mapping[Level, tuple[float, float]], outlines: EpiduralOutlines, store: Increment
+) -> tuple[GradedForamen, ...]:
+    roots, tumor, fat = outlines.roots, outlines.tumor, outlines.fat
+    if roots is None or not roots.array.any():
+        return ()
+    # Only what lies round the roots can change them.
+    region = roots.grid.region_around(roots.to_world(np.argwhere(roots.array)[:, ::-1]), _ROUND_ROOTS_MM)
+    roots, tumor, fat = (None if item is None else item.crop(region) for item in (roots, tumor, fat))
+    assert roots is not None
+    inputs = (frame.centers, [list(span) for span in spans.values()], roots, tumor, fat)
+    found = store.run(
+        "foramina", "", inputs,
+        lambda: anatomy.measure_foramina(frame, spans, roots=roots, tumor=tumor, fat=fat),
+    )  # fmt: skip
+    return tuple(GradedForamen(item, _lee(item)) for item in found)
+
+
+_ROUND_ROOTS_MM = 12.0
+
+
+def _lee(item: Foramen) -> LeeResult:
+    return lee(item.lost, item.deformed) if item.lost else unknown_lee(item.reason)
+
+
+def _role_limits(role: Role) -> tuple[str, ...]:
+    if role in (Role.T2, Role.CT):
+        return ()
+    return (f"graded on {role.value}: fluid and cord part best on T2",)
+
+
+def _mimics(
+    item: LevelEpidural, cuts: Cuts, outlines: EpiduralOutlines, images: Mapping[Role, Image] | None,
+    bone: Image | None, store: Increment,
+) -> tuple[str, ...]:  # fmt: skip
+    """What presses may be no tumor: sentences that name what it looks like."""
+    if not images or item.cut is None or outlines.tumor is None or not item["epidural thickness"].value:
+        return ()
+    inside = np.flatnonzero((cuts.s >= item.span[0]) & (cuts.s < item.span[1]))
+    region = cuts.plan.region(slice(int(inside[0]), int(inside[-1]) + 1))
+    crops = {name: mask.crop(region) for name, mask in outlines.given.items()}
+    bones = None if bone is None else bone.crop(region)
+    masks = {name: crops.get(name) for name in ("sac", "cord")}
+    found: tuple[str, ...] = store.run(
+        "epidural mimics", str(item.level), (*crops.values(), bones, list(images.items())),
+        lambda: anatomy.benign_hints(images, tumor=crops["tumor"], canal=crops["canal"], bone=bones, **masks),
+    )  # fmt: skip
+    return found
+
+
+_PART_MM = 9.0
 """Cuts are sampled and kept in stretches of this length, so that an edit costs one stretch."""
 
 
@@ -122,7 +216,7 @@ def _parts(plan: CutPlan) -> list[slice]:
 def _piece(
     plan: CutPlan, part: slice, number: int, outlines: EpiduralOutlines, store: Increment
 ) -> tuple[Cuts, Profile]:
-    region = _region(plan, part)
+    region = plan.region(part)
     crops = {name: mask.crop(region) for name, mask in outlines.given.items()}
 
     def measure() -> tuple[Cuts, Profile]:
@@ -142,16 +236,6 @@ def _empty(like: Image) -> np.ndarray:
     return np.zeros(like.shape, bool)
 
 
-def _region(plan: CutPlan, part: slice) -> Region:
-    """The voxels that the cuts of a part can see."""
-    first, last = plan.points(slice(part.start, part.start + 1)), plan.points(slice(part.stop - 1, part.stop))
-    middle = plan.points(slice((part.start + part.stop) // 2, (part.start + part.stop) // 2 + 1))
-    corners = [
-        block[:, :: block.shape[1] - 1, :: block.shape[2] - 1].reshape(-1, 3) for block in (first, middle, last)
-    ]
-    return plan.grid.region_around(np.concatenate(corners), float(plan.grid.spacing.max()) * 1.5)
-
-
 def _conus(levels: Mapping[Level, LevelEpidural], cuts: Cuts, profile: Profile) -> Level | None:
     """The level in which the outlined cord is seen to end: whole cuts without cord follow below it."""
     with_cord = np.flatnonzero(profile.cord_area > 0)
@@ -168,13 +252,14 @@ _SEEN_MM = 10.0
 """The cord's end counts as seen when this much sac without cord follows within the image."""
 
 
-def _grade(item: LevelEpidural, role: Role, conus: Level | None) -> EsccResult:
+def _grade(item: LevelEpidural, plain_ct: bool, conus: Level | None, known: tuple[str, ...]) -> EsccResult:
     if item.cut is None:
         return escc.unknown_grade(item.level, item["epidural thickness"].reason)
-    if role is Role.CT:
-        return escc.grade_ct(item.level, item["epidural thickness"], item["epidural share of the canal"])
+    if plain_ct:
+        result = escc.grade_ct(item.level, item["epidural thickness"], item["epidural share of the canal"])
+        return replace(result, limits=(*result.limits, *known))
     measures = escc_measures(item)
-    limits = _limits(item)
+    limits = known + _limits(item)
     if conus is not None and item.level > conus:
         return escc.grade_below_conus(item.level, measures, item["sac loss"], limits=limits)
     return escc.grade(item.level, measures, limits=limits)
@@ -185,6 +270,9 @@ def escc_measures(item: LevelEpidural) -> EsccMeasures:
     return EsccMeasures(
         item["epidural thickness"], item["sac indentation"], item["tumor to cord"], item["cord loss"],
         item["cord loss as a length"], item["cord shift"], item["fluid left"], item.pixel,
+        item["contact around the cord"], item.lateral_pixel,
+        item["clearance to the thecal sac"].value is not None or item["clearance to the cord"].value is not None,
+        item["contact with the cord"], item["cord depth"], item["expected cord depth"],
     )  # fmt: skip
 
 
@@ -193,3 +281,70 @@ def _limits(item: LevelEpidural) -> tuple[str, ...]:
     if compressed is not None and compressed >= 100 * escc.DEFAULT.cord_loss:
         return ("outlines of a compressed cord are unreliable: confirm the grade on the image",)
     return ()
+
+
+def describe(
+    disease: EpiduralDisease, *, image: str, role: Role, placed_by: str, answers: Answers | None = None
+) -> EpiduralDetails:
+    """What an assessment keeps: grades with what people said, measures, and the profile along the canal.
+
+    :param image: key of the image that was outlined.
+    :param placed_by: how the levels were found on it, in words.
+    """
+    said = answers or Answers()
+    levels = tuple(_entry(disease, level, said) for level in sorted(disease.levels, key=lambda item: item.order))
+    picked = [
+        level for level, answer in said.levels.items() if answer.escc is not None and level not in disease.levels
+    ]
+    return EpiduralDetails(
+        image, role, placed_by, (*levels, *(_picked(level, said) for level in picked)), _curves(disease),
+        disease.conus, tuple(item.sentence for item in disease.foramina),
+    )  # fmt: skip
+
+
+def _picked(level: Level, said: Answers) -> EpiduralLevel:
+    answer = said.at(level).escc
+    assert answer is not None
+    return EpiduralLevel(escc.entered_grade(level, answer.grade, reader=answer.reader, reason=answer.reason))
+
+
+def _entry(disease: EpiduralDisease, level: Level, said: Answers) -> EpiduralLevel:
+    item, result, answer = disease.levels[level], disease.results[level], said.at(level).escc
+    if answer is not None:
+        chosen = escc.entered_grade(level, answer.grade, reader=answer.reader, reason=answer.reason)
+        assert chosen.grade is not None
+        result = result.overridden(chosen.grade, reason=answer.reason, reader=answer.reader)
+    cut = None
+    if item.cut is not None:
+        right, anterior, _ = disease.frame.axes(disease.cuts.s[item.cut])
+        cut = CanalCut(disease.cuts.position(item.cut), _point(right), _point(anterior))
+    return EpiduralLevel(result, item.position, cut, tuple(item.measurements.values()))
+
+
+def _curves(disease: EpiduralDisease) -> CanalProfile:
+    cuts, profile, reference = disease.cuts, disease.profile, disease.reference
+    spans = {level: item.span for level, item in disease.levels.items()}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fluid = np.where(reference.fluid_area > 0, 100 * profile.fluid_area / reference.fluid_area, np.nan)
+    whole = profile.complete
+
+    def row(values: NDArray[np.float64]) -> tuple[float | None, ...]:
+        return tuple(
+            round(float(value), 2) if usable and np.isfinite(value) else None
+            for value, usable in zip(values, whole, strict=True)
+        )
+
+    return CanalProfile(
+        tuple(round(float(s), 2) for s in cuts.s),
+        tuple(next((level for level, (a, b) in spans.items() if a <= s < b), None) for s in cuts.s),
+        tuple(_point(center) for center in disease.frame.center(cuts.s)),
+        row(100 * profile.canal_share),
+        row(profile.cord_ap),
+        row(reference.cord_ap),
+        row(fluid),
+    )
+
+
+def _point(values: NDArray[np.float64]) -> Point:
+    x, y, z = (round(float(value), 4) for value in values)
+    return (x, y, z)

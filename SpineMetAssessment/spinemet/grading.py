@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from spinemet.anatomy import Posterolateral
+from spinemet.anatomy.by_hand import is_height
 from spinemet.answers import FRANKEL, KPS, TREATMENTS, Answers, LevelAnswers
 from spinemet.errors import BadInput
 from spinemet.evidence import Finding, Measurement
@@ -54,6 +55,7 @@ def _posterolateral(arch: Posterolateral) -> Finding:
     sides = sins.involved_sides(
         {side.value: shares for side, shares in arch.shares.items()},
         broken={side.value: [part.title for part in parts] for side, parts in arch.broken.items()},
+        doubtful={side.value: [part.title for part in parts] for side, parts in arch.doubtful.items()},
     )
     return sins.posterolateral(
         sides.involved, arch.measurements, near=bool(sides.near), limits=(*sides.notes, ARCH_LIMIT),
@@ -77,7 +79,9 @@ def check_answers(answers: Answers) -> None:
         if said.treatment is not None and said.treatment not in TREATMENTS:
             raise BadInput(f'{level}: "{said.treatment}" is no treatment; use one of {", ".join(TREATMENTS)}.')
         for name, hand in said.measurements.items():
-            if not (np.isfinite(hand.value) and hand.value > 0):
+            if not np.isfinite(hand.value):
+                raise BadInput(f'{level}: "{name}" measured by hand must be a number, not {hand.value:g}.')
+            if is_height(name) and hand.value <= 0:
                 raise BadInput(f'{level}: "{name}" measured by hand must be above 0, not {hand.value:g}.')
         for component, override in said.overrides.items():
             if component not in sins.OPTIONS:

@@ -85,25 +85,15 @@ class LabelMap:
         :param spine: levels of the vertebrae, where this label map holds their lesions only: they tell the variants.
         :raises BadInput: a level would be named beyond C1 or S5, or like an outline that keeps its name.
         """
-        fixed = {
-            outline.level: outline.structure
-            for outline in self.present.values()
-            if outline.structure is Structure.SACRUM and outline.level is not None
-        }
+        fixed = [item.level for item in self.present.values() if item.structure is Structure.SACRUM and item.level]
         moving = {
             value: outline.level
             for value, outline in self.outlines.items()
             if outline.structure is not Structure.SACRUM and outline.level not in (None, Level.OCC)
         }
-        names = shifted({level for level in (*moving.values(), *spine) if level is not None} - set(fixed), step)
-        clash = [(old, new) for old, new in names.items() if new in fixed and old in moving.values()]
-        if clash:
-            raise BadInput(
-                f"{clash[0][0]} would be called {clash[0][1]}, as the outlined sacrum is; the sacrum ends the count. "
-                "A sixth lumbar vertebra is called L6."
-            )
+        names = shifted([level for level in (*moving.values(), *spine) if level], step, fixed=fixed)
         outlines = {
-            value: replace(outline, level=names.get(outline.level, outline.level))
+            value: replace(outline, level=names[outline.level])
             if value in moving and outline.level is not None
             else outline
             for value, outline in self.outlines.items()

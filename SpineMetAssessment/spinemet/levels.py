@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from enum import Enum
-from functools import total_ordering
+from functools import cached_property, total_ordering
 
 from spinemet.errors import BadInput
 
@@ -70,12 +70,15 @@ class Level(Enum):
     def __str__(self) -> str:
         return self.value
 
-    @property
+    def __hash__(self) -> int:
+        return hash(self._value_)
+
+    @cached_property
     def order(self) -> int:
         """Position from head (Occ is 0) to tail."""
-        return _ORDER[self]
+        return _LINE.index(self)
 
-    @property
+    @cached_property
     def region(self) -> Region:
         return _REGIONS[self.value[0]]
 
@@ -84,7 +87,7 @@ class Level(Enum):
         """Number within the region (3 for L3); 0 for the occiput."""
         return 0 if self is Level.OCC else int(self.value[1:])
 
-    @property
+    @cached_property
     def is_variant(self) -> bool:
         """True for T13 and L6, whose numbering a clinician must confirm."""
         return self in (Level.T13, Level.L6)
@@ -123,7 +126,7 @@ class Level(Enum):
 
 
 _NAME = re.compile(r"(?P<region>c|t|th|d|l|s)[ _-]?0*(?P<number>[1-9]\d?)", re.IGNORECASE)
-_ORDER = {level: index for index, level in enumerate(Level)}
+_LINE = tuple(Level)
 _REGIONS = {
     "O": Region.OCCIPUT,
     "C": Region.CERVICAL,
@@ -146,20 +149,26 @@ def adjacent(level: Level, step: int, present: set[Level] | frozenset[Level] | N
 
     Variants are passed over unless they are in `present`.
     """
-    line = [item for item in Level if not item.is_variant or item is level or (present and item in present)]
-    index = line.index(level) + step
-    return line[index] if 0 <= index < len(line) else None
+    way, left, index = (1 if step > 0 else -1), abs(step), level.order
+    while left:
+        index += way
+        if not 0 <= index < len(_LINE):
+            return None
+        if not _LINE[index].is_variant or (present and _LINE[index] in present):
+            left -= 1
+    return _LINE[index]
 
 
-def shifted(levels: Collection[Level], step: int) -> dict[Level, Level]:
+def shifted(levels: Collection[Level], step: int, *, fixed: Collection[Level] = ()) -> dict[Level, Level]:
     """New names of all levels when the whole spine is renamed by `step` places toward the tail (negative: the head).
 
     Variants among the levels keep their place in the line: with T13 present, T12 becomes T13 and T13 becomes L1.
 
-    :raises BadInput: a level would be named beyond C1 or S5; nothing is renamed then.
+    :param fixed: levels that keep their names: an outlined sacrum is seen, not counted.
+    :raises BadInput: a level would be named beyond C1 or S5, or like one that keeps its name; nothing is renamed then.
     """
-    present = set(levels)
-    result: dict[Level, Level] = {}
+    present = set(levels) - set(fixed)
+    result: dict[Level, Level] = {level: level for level in set(levels) & set(fixed)}
     for level in sorted(present):
         name = adjacent(level, step, present)
         if level is Level.OCC:
@@ -168,6 +177,11 @@ def shifted(levels: Collection[Level], step: int) -> dict[Level, Level]:
             end = "above C1" if step < 0 else "below S5"
             raise BadInput(
                 f"{level} cannot be renamed: there is no name {end}. Remove its outline first, or shift the other way."
+            )
+        if name in fixed:
+            raise BadInput(
+                f"{level} would be called {name}, as the outlined sacrum is; the sacrum ends the count. "
+                "A sixth lumbar vertebra is called L6."
             )
         result[level] = name
     return result

@@ -13,12 +13,14 @@ from spinemet.answers import Answers
 from spinemet.assess import assess
 from spinemet.assessment import Assessment
 from spinemet.case import Role
+from spinemet.epidural_files import EpiduralFiles, read_epidural, with_epidural
 from spinemet.errors import BadInput, MissingDependency
 from spinemet.files import written_folder
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.progress import Progress, part, silent
 from spinemet.report import write_report
+from spinemet.report.sources import CanalSources
 from spinemet.study import Series, Study, read_labels, read_lesions, read_study
 
 ASSESSMENT, REPORT, SCENE = "assessment.json", "report.html", "scene.mrb"
@@ -46,7 +48,10 @@ def assess_study(
     numbering: str | None = None,
     answers: Answers | None = None,
     previous: Assessment | None = None,
+    prior: Assessment | None = None,
+    shift_levels: int = 0,
     roles: Mapping[str, Role] | None = None,
+    epidural: EpiduralFiles | None = None,
     with_scene: bool = True,
     progress: Progress | None = None,
 ) -> Results:
@@ -54,7 +59,12 @@ def assess_study(
 
     :param labels: vertebra outlines; without it the study's folder is searched for a label map.
     :param lesions: lesion outlines; without it no level is scored.
+    :param prior: an assessment of the same patient at an earlier date, to compare heights and alignment with.
+    :param shift_levels: how many levels farther down (toward the feet) every vertebra is to be named than the outlines
+        name it, where they were counted wrong; negative toward the head.
     :param roles: what series stand for, by their key, where the user knows better than their headers.
+    :param epidural: outlines of canal, sac, cord and tumor on an MR of the study; without them no level gets an ESCC
+        grade.
     :raises SpineMetError: one sentence on what is wrong and what to do.
     """
     report = progress or silent
@@ -64,6 +74,10 @@ def assess_study(
         series = study.reference()
         report(0.3, "reading outlines")
         vertebrae, lesion_map = _outlines(study, series.image, labels, lesions, numbering)
+        if shift_levels:
+            spine = vertebrae.levels
+            vertebrae = vertebrae.shifted(shift_levels)
+            lesion_map = lesion_map.shifted(shift_levels, spine=spine) if lesion_map is not None else None
         assessment = assess(
             series.image,
             series.ref,
@@ -73,8 +87,14 @@ def assess_study(
             time_point=study.time_point,
             answers=answers or Answers(),
             previous=previous,
-            progress=part(report, 0.35, 0.6),
+            prior=prior,
+            progress=part(report, 0.35, 0.55),
         )
+        canal = None
+        if epidural is not None:
+            report(0.55, "measuring along the canal")
+            canal = read_epidural(epidural, study, assessment)
+            assessment = with_epidural(assessment, canal, part(report, 0.55, 0.6))
         assessment.save(folder / ASSESSMENT)
         write_report(
             assessment,
@@ -83,6 +103,9 @@ def assess_study(
             ref=series.ref,
             vertebrae=vertebrae,
             lesions=lesion_map,
+            canal=None
+            if canal is None
+            else CanalSources(canal.series.image, canal.series.ref, canal.labels, canal.tumor),
             progress=part(report, 0.6, 0.8),
         )
         notes = [*study.notes, *series.notes, *vertebrae.notes]

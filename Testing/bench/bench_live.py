@@ -1,12 +1,14 @@
 """Benchmarks of live grading: from a stroke in the segmentation node to the updated table and markups.
 
-A synthetic patient in 512×512×400 voxels of 0.7×0.7×1.4 mm, 17 bones in one shared layer and the lesions in another;
-real MRML nodes. Surface conversion is not among it. `python Testing/bench/bench_live.py` prints the distributions.
+A synthetic patient in 512×512×400 voxels of 0.7×0.7×1.7 mm: its 11 bones, T8 to the sacrum, with copies of six of them
+on top as T2 to T7, make 17 segments in one shared layer; the lesions lie in another. Real MRML nodes.
+`python Testing/bench/bench_live.py` prints the distributions by the clock and by the processor, which differ where
+other programs run beside it, and the conversion to surfaces apart.
 """
 
 from __future__ import annotations
 
-import statistics
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -21,11 +23,28 @@ import numpy as np
 TESTING = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTING), str(TESTING.parent / "SpineMetAssessment")]
 
+from spinemet.levels import Level  # noqa: E402
+
 SEED = 2
+COPIED = (Level.T8, Level.T9, Level.T10, Level.T11, Level.T12, Level.L1)
+COPIES = (Level.T2, Level.T3, Level.T4, Level.T5, Level.T6, Level.T7)
+DISC_MM = 5.0
 _OPEN = ExitStack()
 """Holds the session open until Python ends."""
+STROKES = 20
+"""Of each kind."""
 STROKE_VOXELS = 5
 """Edge of the cube that one stroke sets or clears."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds to the end and of the longest step, by the clock and by the processor."""
+
+    whole: float
+    busy: float
+    longest: float
+    longest_busy: float
 
 
 @dataclass
@@ -38,8 +57,8 @@ class LiveStudy:
     grading: Any
     result: Any
 
-    def stroke(self, segment: str, number: int) -> tuple[float, float]:
-        """Erase or paint a cube at the border of a segment; (seconds to the end, the longest step).
+    def stroke(self, segment: str, number: int) -> Latency:
+        """Erase or paint a cube at the border of a segment, and wait for the end.
 
         A stroke of the segment editor writes into the layer and announces it; so does this.
         """
@@ -58,16 +77,17 @@ class LiveStudy:
         self.node.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap").Modified()
         return self.regrade()
 
-    def regrade(self) -> tuple[float, float]:
-        """Seconds from an event to the end, and the longest step."""
-        begin = time.perf_counter()
-        longest = 0.0
+    def regrade(self) -> Latency:
+        """What passes from an event to the end."""
+        begin, begin_busy = time.perf_counter(), time.process_time()
+        longest = longest_busy = 0.0
         self.grading.begin()
         while self.grading.busy:
-            start = time.perf_counter()
+            start, start_busy = time.perf_counter(), time.process_time()
             self.grading.step()
             longest = max(longest, time.perf_counter() - start)
-        return time.perf_counter() - begin, longest
+            longest_busy = max(longest_busy, time.process_time() - start_busy)
+        return Latency(time.perf_counter() - begin, time.process_time() - begin_busy, longest, longest_busy)
 
 
 @cache
@@ -79,19 +99,27 @@ def study() -> LiveStudy:
     from spinemet.case import ImageRef, Role, TimePoint
     from spinemet.increment import Increment
     from spinemet.scene import headless_session, segmentation_from_labelmaps, volume_from_image
+    from spinemet.scene.level_texts import LevelTexts
     from spinemet.scene.live import LiveGrading
+    from spinemet.scene.marks import marks_from
     from spinemet.scene.outline_watch import OutlineWatch
     from spinemet.scene.result import show_steps
 
     spec = replace(
-        phantom.random_spec(SEED), modalities=(Role.CT,), ct_size=(512, 512), ct_slices=400, ct_spacing=(0.7, 0.7, 1.4)
+        phantom.random_spec(SEED),
+        modalities=(Role.CT,),
+        ct_size=(512, 512),
+        ct_slices=400,
+        ct_spacing=(0.7, 0.7, 1.7),
     )
     patient = phantom.create(spec)
     session = _OPEN.enter_context(headless_session())
     ref = ImageRef("ct", Role.CT, "synthetic", date="2026-03-02")
-    volume = volume_from_image(session.scene, patient.images[Role.CT], ref, "CT")
-    node = segmentation_from_labelmaps(session.scene, [patient.vertebrae, patient.lesions], volume)
+    ct, vertebrae = _longer(patient.images[Role.CT], patient.vertebrae)
+    volume = volume_from_image(session.scene, ct, ref, "CT")
+    node = segmentation_from_labelmaps(session.scene, [vertebrae, patient.lesions], volume)
     watch, store, answers = OutlineWatch(node, volume), Increment(), Answers.from_json(patient.answers)
+    texts = LevelTexts()
     result = LiveStudy(session, node, volume, None, None)
 
     def grade(vertebrae: Any, lesions: Any, progress: Any) -> Any:
@@ -102,13 +130,42 @@ def study() -> LiveStudy:
 
     def show(assessment: Any) -> Any:
         yield from show_steps(
-            session.scene, assessment, volumes={"ct": volume}, segmentation=node, previous=result.result
+            session.scene,
+            assessment,
+            volumes={"ct": volume},
+            segmentation=node,
+            previous=result.result,
+            marks=marks_from(assessment, store),
+            texts=texts,
         )
         result.result = assessment
 
     result.grading = LiveGrading(watch, grade, show)
     result.regrade()
     return result
+
+
+def _longer(ct: Any, vertebrae: Any) -> tuple[Any, Any]:
+    """CT and bones with copies of the upper six on top of them, shifted so that the lowest copy stands on T8."""
+    values = [vertebrae.value_of(level) for level in COPIED]
+    labels, voxels = vertebrae.image.array.copy(), ct.array.copy()
+    places = {value: np.argwhere(labels == value) for value in values}
+    spacing = np.array(ct.spacing)[::-1]
+    way = places[values[0]].mean(axis=0) - places[values[-1]].mean(axis=0)
+    up = 1 if ct.ijk_to_ras[2, 2] > 0 else -1
+    top, bottom = (places[value][:, 0] * up for value in (values[0], values[-1]))
+    way[0] = up * (np.percentile(top, 99) - np.percentile(bottom, 1) + DISC_MM / spacing[0])
+    outlines = dict(vertebrae.outlines)
+    first = max(outlines) + 1
+    for number, (value, level) in enumerate(zip(values, COPIES, strict=True), start=first):
+        moved = places[value] + np.rint(way).astype(int)
+        inside = ((moved >= 0) & (moved < labels.shape)).all(axis=1)
+        free = moved[inside][labels[tuple(moved[inside].T)] == 0]
+        source = free - np.rint(way).astype(int)
+        labels[tuple(free.T)] = number
+        voxels[tuple(free.T)] = ct.array[tuple(source.T)]
+        outlines[number] = replace(outlines[value], level=level, name="")
+    return ct.with_array(voxels), replace(vertebrae, image=vertebrae.image.with_array(labels), outlines=outlines)
 
 
 def segments_of(live: LiveStudy) -> dict[str, list[str]]:
@@ -152,22 +209,27 @@ BENCHMARKS = (
 def main() -> None:
     """Print the distributions of latency and of the longest step."""
     live = study()
-    together: list[float] = []
-    steps: list[float] = []
-    shared = len({segment for found in segments_of(live).values() for segment in found})
-    print(f"{shared} segments, {len(live.grading.watch.vertebrae.levels)} levels; milliseconds")
+    bones = len(live.grading.watch.vertebrae.present)
+    print(f"{bones} bones, {len(live.result.scored)} levels scored; load {os.getloadavg()[0]:.1f}; milliseconds")
+    together: list[Latency] = []
     for kind, segments in segments_of(live).items():
-        times = [live.stroke(segments[number % len(segments)], number) for number in range(40)]
-        seconds, longest = (np.array(values) * 1000 for values in zip(*times, strict=True))
-        together += list(seconds)
-        steps += list(longest)
-        print(
-            f"{kind:24s} median {np.median(seconds):6.1f}  p95 {np.percentile(seconds, 95):6.1f}"
-            f"  longest step: median {np.median(longest):5.1f}, most {longest.max():5.1f}"
-        )
+        found = [live.stroke(segments[number % len(segments)], number) for number in range(STROKES)]
+        together += found
+        _print(kind, found)
+    _print("all", together)
+    start = time.process_time()
+    live.node.CreateClosedSurfaceRepresentation()
+    print(f"surfaces of all segments: {1000 * (time.process_time() - start):.0f}")
+
+
+def _print(kind: str, found: list[Latency]) -> None:
+    columns = {name: np.array([1000 * getattr(item, name) for item in found]) for name in Latency.__dataclass_fields__}
+    whole, busy, longest, longest_busy = columns.values()
     print(
-        f"{'all':24s} median {statistics.median(together):6.1f}  p95 {np.percentile(together, 95):6.1f}"
-        f"  longest step: most {max(steps):5.1f}"
+        f"{kind:24s} clock: median {np.median(whole):6.1f}, p95 {np.percentile(whole, 95):6.1f}, longest step"
+        f" {np.median(longest):5.1f} to {longest.max():5.1f};"
+        f" processor: median {np.median(busy):6.1f}, p95 {np.percentile(busy, 95):6.1f},"
+        f" longest step {np.median(longest_busy):5.1f} to {longest_busy.max():5.1f}"
     )
 
 

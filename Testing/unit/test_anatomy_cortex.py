@@ -133,3 +133,12 @@ def test_odd_lesions_never_crash():
     found = cortical_breaks(case.ct, bodyless, case.lesion)
     assert found.area.value == 0.0
     assert found.wall_area.value is None
+
+
+def test_it_does_not_matter_how_far_reference_cortex_is_sought_first(monkeypatch):
+    case, _ = planted("posterior wall", 4.0, spacing=(0.8, 0.8, 1.5))
+    found = []
+    for reach in (0.5, 1000.0):
+        monkeypatch.setattr("spinemet.anatomy.lesions.cortex.SEARCHED_MM", reach)
+        found.append(cortical_breaks(case.ct, case.vertebra, case.lesion).area)
+    assert found[0] == found[1]

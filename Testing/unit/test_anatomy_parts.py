@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+import part_overlap
 from anatomy_solids import Solid, turned, voxelize
 from spinemet import phantom
 from spinemet.anatomy.arch.part_names import Part
@@ -18,14 +19,12 @@ from spinemet.anatomy.spine import measure_spine
 from spinemet.anatomy.spine_line import LevelHint
 from spinemet.anatomy.vertebra import Vertebra, measure_vertebra
 from spinemet.case import Role
-from spinemet.image import Grid, Image
+from spinemet.image import Image
 from spinemet.levels import Level
-from spinemet.phantom.lesion import PART_INDEX, part_names
 from spinemet.phantom.model import Model
 
 SEED = 2
 AXIAL = LevelHint()
-FACET = ("SUPERIOR_ARTICULAR", "PARS", "INFERIOR_ARTICULAR")
 
 
 @cache
@@ -42,33 +41,13 @@ def patient(spacing: float) -> tuple[Model, dict[Level, tuple[Vertebra, Parts]]]
     return made.model, {level: (item, partition(item)) for level, item in spine.vertebrae.items()}
 
 
-def constructed(model: Model, level: Level, grid: Grid) -> np.ndarray:
-    """The phantom's own part of every voxel center: 0 body, then as in `PART_INDEX`."""
-    shape, pose = model.shapes[level], model.ct.poses[level]
-    matrix = np.linalg.inv(pose) @ grid.ijk_to_ras
-    k, j, i = np.indices(grid.shape)
-    x, y, z = ((row[0] * i + row[1] * j + row[2] * k + row[3]).astype(np.float32) for row in matrix[:3])
-    return part_names(shape, shape.body(x, y, z), shape.arch(x, y, z), x, y)
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    return float(2 * (a & b).sum() / max(1, a.sum() + b.sum()))
-
-
 def overlaps(spacing: float) -> dict[str, list[float]]:
-    """Dice of each of the phantom's parts; its facet is the whole articular pillar."""
+    """Dice of each of the phantom's parts, by kind."""
     model, measured = patient(spacing)
     found: dict[str, list[float]] = {}
-    for level, (vertebra, parts) in measured.items():
-        if not parts.parted:
-            continue
-        truth = constructed(model, level, parts.map.grid)
-        for name, index in PART_INDEX.items():
-            kind, _, side = name.partition("_")
-            names = FACET if kind == "facet" else (kind.upper(),)
-            chosen = [Part[f"{item}_{side.upper()}" if side else item] for item in names]
-            mine = parts.mask(*chosen)
-            found.setdefault(kind, []).append(dice(mine, (truth == index) & vertebra.mask.array))
+    for vertebra, parts in measured.values():
+        for kind, value in part_overlap.overlaps(model, vertebra, parts) if parts.parted else ():
+            found.setdefault(kind, []).append(value)
     return found
 
 

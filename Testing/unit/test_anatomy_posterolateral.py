@@ -7,14 +7,16 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from anatomy_solids import Solid, voxelize
 from spinemet import phantom
 from spinemet.anatomy.arch.costal import costovertebral
 from spinemet.anatomy.arch.part_names import Part
 from spinemet.anatomy.arch.parts import Parts, partition
+from spinemet.anatomy.lesions.cortex import CorticalBreak, CorticalBreaks
 from spinemet.anatomy.lesions.involvement import lesion_mask
-from spinemet.anatomy.lesions.posterolateral import Posterolateral, posterolateral
+from spinemet.anatomy.lesions.posterolateral import Posterolateral, broken_parts, posterolateral
 from spinemet.anatomy.spine import measure_spine
 from spinemet.anatomy.spine_line import LevelHint
 from spinemet.anatomy.vertebra import Vertebra, measure_vertebra
@@ -41,6 +43,7 @@ def sides(result: Posterolateral) -> sins.Sides:
     return sins.involved_sides(
         {side.value: shares for side, shares in result.shares.items()},
         broken={side.value: [part.title for part in parts] for side, parts in result.broken.items()},
+        doubtful={side.value: [part.title for part in parts] for side, parts in result.doubtful.items()},
     )
 
 
@@ -107,6 +110,77 @@ def test_a_cortical_break_decides():
     assert broken.involved == {"left": True, "right": False}
     assert broken.notes == ("cortex broken: left pedicle",)
     assert sides(judged(nothing, broken=[Part.LAMINA_LEFT])).involved["left"] is False
+
+
+def beside(part: Part, neighbor: Part, share: float, *, far: bool = False) -> np.ndarray:
+    """The share of a part's voxels nearest to another part, with all of that, or farthest from it alone."""
+    _, parts = solid()
+    own, other = parts.mask(part), parts.mask(neighbor)
+    away = ndimage.distance_transform_edt(~other)[own]
+    chosen = np.zeros(away.size, dtype=bool)
+    chosen[np.argsort(-away if far else away)[: round(share * away.size)]] = True
+    array = np.zeros_like(own) if far else other.copy()
+    array[own] = chosen
+    return array
+
+
+def share_of(result: Posterolateral, name: str) -> Measurement:
+    return next(item for item in result.measurements if item.name == f"lesion in {name}")
+
+
+def test_a_lesion_that_reaches_over_from_the_neighbor_is_less_sure_than_one_away_from_it():
+    over, within = (
+        share_of(judged(beside(Part.PARS_LEFT, Part.LAMINA_LEFT, 0.25, far=far)), "left facet")
+        for far in (False, True)
+    )
+    assert over.value == pytest.approx(within.value, abs=0.5)
+    assert over.value > 15.0
+    assert over.uncertainty > 2 * within.uncertainty
+
+
+def test_a_full_or_an_empty_part_is_sure():
+    _, parts = solid()
+    full = share_of(judged(parts.map.array > 0), "left pedicle")
+    assert full.value == pytest.approx(100.0)
+    assert full.uncertainty < 1.5
+    assert share_of(judged(parts.mask(Part.BODY)), "right facet").value == pytest.approx(0.0)
+
+
+def broken_at(part: Part, chosen: np.ndarray) -> CorticalBreaks:
+    """A break of the surface voxels (k, j, i) of a part that are chosen."""
+    mask = solid()[0].mask
+    surface = chosen & mask.array & ~ndimage.binary_erosion(mask.array)
+    k, j, i = np.nonzero(surface)
+    area = Measurement("cortical break", k.size * float(mask.spacing[0]) ** 2, "mm²", "given", uncertainty=1.0)
+    points = mask.to_world(np.stack([i, j, k], axis=-1))
+    whole = CorticalBreak(area, part.title, False, points)
+    return CorticalBreaks((whole,), area, area, area, {part.title: area})
+
+
+def test_a_break_in_the_middle_of_a_pedicle_full_of_lesion_is_the_pedicles():
+    _, parts = solid()
+    lesion = parts.map.with_array(parts.mask(Part.PEDICLE_LEFT))
+    sure, doubtful = broken_parts(parts, lesion, broken_at(Part.PEDICLE_LEFT, parts.mask(Part.PEDICLE_LEFT)))
+    assert (sure, doubtful) == ((Part.PEDICLE_LEFT,), ())
+
+
+def test_a_break_beside_the_border_to_a_lamina_full_of_lesion_leaves_the_facet_open():
+    _, parts = solid()
+    facet = Part.PARS_LEFT
+    reach = beside(facet, Part.LAMINA_LEFT, 0.12)
+    lesion = parts.map.with_array(reach)
+    sure, doubtful = broken_parts(parts, lesion, broken_at(facet, reach & parts.mask(facet)))
+    assert (sure, doubtful) == ((), (facet,))
+    arch = judged(reach, doubtful=doubtful)
+    found = sides(arch)
+    assert found.involved["left"] is None
+    assert sins.posterolateral(found.involved, near=True, reason=found.reason).possible == (0, 1)
+
+
+def test_a_break_of_the_lamina_alone_is_nobody_elses():
+    _, parts = solid()
+    lesion = parts.map.with_array(parts.mask(Part.LAMINA_LEFT))
+    assert broken_parts(parts, lesion, broken_at(Part.LAMINA_LEFT, parts.mask(Part.LAMINA_LEFT))) == ((), ())
 
 
 def test_another_grid_is_refused():

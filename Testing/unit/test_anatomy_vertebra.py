@@ -206,3 +206,19 @@ def test_progress_is_told_and_may_cancel():
     )
     assert told[0] == (0.0, "Measuring L1")
     assert told[-1][0] == 1.0
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_flipped_grid_changes_nothing(axes):
+    pose = turned(pitch=12, roll=-7, yaw=9)
+    mask = voxelize(Solid(wedge=12, height=22), spacing=(0.6, 0.6, 1.0), pose=pose)
+    matrix = mask.ijk_to_ras.copy()
+    for axis in axes:
+        matrix[:3, 3] += matrix[:3, 2 - axis] * (mask.shape[axis] - 1)
+        matrix[:3, 2 - axis] *= -1
+    flipped = Image(np.ascontiguousarray(np.flip(mask.array, axes)), matrix)
+    one, other = (measure_vertebra(item, Level.L3, hint=hint(pose)) for item in (mask, flipped))
+    assert np.abs(one.frame.axes - other.frame.axes).max() < 5e-4
+    assert np.linalg.norm(np.subtract(one.frame.origin, other.frame.origin)) < 0.02
+    for column in Column:
+        assert other.height(column).value == pytest.approx(one.height(column).value, abs=0.02)

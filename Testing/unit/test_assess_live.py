@@ -15,7 +15,7 @@ from spinemet.levels import Level
 
 EVERYWHERE = {"spine line", "alignment", "collapse", "alignment candidates", "bone quality"}
 """Cheap steps that look at the whole spine by their nature."""
-OWN = {"vertebra", "metal", "shell", "pedicles", "trabecular"}
+OWN = {"vertebra", "metal", "shell", "pedicles", "trabecular", "density"}
 """Steps that look at one vertebra alone."""
 
 
@@ -68,7 +68,7 @@ def test_an_answer_measures_nothing_again(assessed) -> None:
 def test_an_edited_lesion_runs_the_steps_of_its_level_alone(assessed) -> None:
     given, store, before = assessed
     after, steps = again(with_smaller_lesion(given, Level.L4), store)
-    assert steps == {step: {"L4"} for step in ("lesion", "cortex", "extent", "posterolateral")}
+    assert steps == {step: {"L4"} for step in ("lesion", "cortex", "extent", "broken parts", "posterolateral")}
     assert after[Level.L4].measurement("lesion volume").value < before[Level.L4].measurement("lesion volume").value
     assert after[Level.L1] == before[Level.L1]
 

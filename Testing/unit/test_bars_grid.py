@@ -10,18 +10,33 @@ from functools import cache
 import numpy as np
 import pytest
 
-from grid import CASES, CLASSES, FINE, SAMPLE, Case, Row, Scored, coverage, resolution_of, run_all, spec_of, table
+from grid import (
+    CASES,
+    CLASSES,
+    FINE,
+    SAMPLE,
+    Case,
+    Row,
+    Scored,
+    coverage,
+    part_table,
+    resolution_of,
+    run_all,
+    spec_of,
+    table,
+)
 
 MEAN_ERROR = {"height": 0.4, "loss": 1.5, "angle": 0.7, "slip": 0.5, "pedicle": 0.5, "share": 2.0}
 """Largest mean absolute error at ≤1 mm: mm, percentage points, degrees, mm, mm, percentage points."""
-HELD = {
-    "height": (0.90, 0.98), "loss": (0.90, 0.98), "angle": (0.90, 0.98),
-    "slip": (0.90, 1.0), "share": (0.90, 1.0), "pedicle": (0.90, 1.0),
-}  # fmt: skip
-"""Share of the stated 95 % intervals that must hold the truth, all resolutions together. The issue asks at most 98 %
-of all six; the ± of slips, shares and pedicles is still wider than that."""
-HELD_IN_A_CLASS = 0.82
-"""The same within one class of resolution, where few cases tell less: a warning that a ± forgets the resolution."""
+HELD_LEAST, HELD_MOST = 0.90, 0.98
+"""Share of the stated 95 % intervals that must hold the truth, of each quantity in each class of resolution."""
+WIDER = {"pedicle": 1.0}
+"""Where the issue's 98 % are exceeded on purpose: pedicles hold 99.5 % here, 97 % on the seeds that their ± was fitted
+on. A person's outline varies more than a phantom's, and a real one shifts a width by 0.47 mm (p95) on resampling."""
+DEVIATIONS = 2.0
+"""Binomial standard deviations that a class's count of rows is allowed on top: 50 rows tell ±8 points at 90 %."""
+PART_DICE = 0.90
+"""Least mean Dice of all parts at ≤1 mm."""
 FLAGGED_AT_MOST = 0.10
 """Share of the components whose truth is away from every threshold that may be flagged."""
 LOST = 5.0
@@ -75,16 +90,27 @@ def test_the_stated_intervals_hold_the_truth(quantity):
     def of(*names: str) -> list[Row]:
         return [row for row in rows(True, quantity, *names) if quantity != "loss" or row.truth >= LOST]
 
-    for name in CLASSES:
-        print(f"\n{quantity} at {name}: {coverage(of(name)):.1%} of {len(of(name))}", end="")
-        assert coverage(of(name)) >= HELD_IN_A_CLASS
-    least, most = HELD[quantity]
-    assert least <= coverage(of(*CLASSES)) <= most
+    said = [(names, coverage(of(*names)), len(of(*names))) for names in (*((name,) for name in CLASSES), CLASSES)]
+    for names, held, count in said:
+        print(f"\n{quantity} at {' and '.join(names)}: {held:.1%} of {count}", end="")
+    for names, held, count in said:
+        least, most = (
+            bar + sign * DEVIATIONS * np.sqrt(bar * (1 - bar) / count)
+            for bar, sign in ((HELD_LEAST, -1), (WIDER.get(quantity, HELD_MOST), 1))
+        )
+        assert least <= held <= most, (quantity, names)
 
 
 @QUANTITY
 def test_the_stated_intervals_of_the_sample_hold_the_truth(quantity):
     assert coverage(rows(False, quantity, *CLASSES)) >= 0.85
+
+
+@WHOLE
+def test_the_parts_at_fine_resolution_agree_with_the_construction(whole):
+    print("\n" + part_table(cases(whole)))
+    values = [value for case in cases(whole) if case.resolution == FINE for _, value in case.overlaps]
+    assert np.mean(values) >= PART_DICE
 
 
 @WHOLE

@@ -296,3 +296,26 @@ def test_the_first_help_says_where_to_start_and_what_it_is_for(capsys):
         cli.main(["--help"])
     text = capsys.readouterr().out
     assert "spinemet demo" in text and "Research use only" in text
+
+
+def test_an_earlier_assessment_is_the_reference_and_must_be_of_an_earlier_date(study, tmp_path, capsys):
+    assert assess(study) == 0
+    first = study["out"] / "assessment.json"
+    assert assess(study, "--prior", str(first), out=tmp_path / "again") == 0
+    again = Assessment.load(tmp_path / "again" / "assessment.json")
+    assert again.parameters["prior"] == "date unknown"
+    assert "prior" in again[Level.L3].measurement("height loss").method
+    assert again[Level.L3].measurement("height loss").value == pytest.approx(0.0)
+    capsys.readouterr()
+    assert "cannot be read" in refused(study, capsys, "--prior", str(tmp_path / "none.json"), out=tmp_path / "other")
+
+
+def test_names_that_were_counted_wrong_are_shifted_with_their_lesions(study, tmp_path):
+    assert assess(study, "--shift-levels", "-1") == 0
+    result = Assessment.load(study["out"] / "assessment.json")
+    measured = [item.level for item in result.levels if item.measurements]
+    assert measured == [Level.L1, Level.L2, Level.L3]
+    assert [item.level for item in result.scored] == [Level.L2]
+    assert "shifted by 1 toward the head" in result.numbering.basis
+    with pytest.raises(SystemExit):
+        assess(study, "--shift-levels", "2", out=tmp_path / "two")

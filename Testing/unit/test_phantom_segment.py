@@ -9,7 +9,7 @@ from scipy import ndimage
 from spinemet.case import Role, Structure
 from spinemet.errors import BadInput
 from spinemet.levels import Level
-from spinemet.phantom import SegmentSpec, create_segment
+from spinemet.phantom import ForamenSpec, SegmentSpec, create_segment
 from spinemet.phantom.segment_spec import DIRECTIONS, GRADES
 from spinemet.phantom.segment_tube import Axis, Tube
 
@@ -125,3 +125,39 @@ def test_a_segment_repeats():
     one, two = (create_segment(SegmentSpec(seed=4)) for _ in range(2))
     assert np.array_equal(one.images[Role.T2].array, two.images[Role.T2].array)
     assert Tube(SegmentSpec()).thickness > 0
+
+
+def test_roots_fat_and_tumor_share_a_foramen_without_overlap():
+    segment = create_segment(SegmentSpec(grade="0", foramen=ForamenSpec("left", 2), modalities=(), spacing=(0.7, 1.5)))
+    roots, fat = segment.roots.array, segment.foraminal_fat.array
+    tumor, bone = segment.lesions.image.array > 0, segment.vertebrae.image.array > 0
+    canal = segment.structures.image.array > 0
+    for one, other in ((roots, fat), (roots, tumor), (roots, bone), (roots, canal), (fat, tumor), (fat, canal)):
+        assert not (one & other).any()
+    assert ndimage.label(roots)[1] == 2
+    assert segment.truth["lee"] == {"side": "left", "grade": 2}
+    assert create_segment(SegmentSpec(modalities=(), spacing=(0.8, 3.0))).roots is None
+
+
+def test_a_deformed_root_is_half_as_deep():
+    whole, flat = (
+        create_segment(SegmentSpec(grade="0", foramen=ForamenSpec("left", lee), modalities=(), spacing=(0.5, 0.5)))
+        for lee in (2, 3)
+    )
+    left = [_left_volume(item) for item in (whole, flat)]
+    assert left[1] / left[0] == pytest.approx(0.5, abs=0.06)
+
+
+def _left_volume(segment):
+    grid = segment.roots.grid
+    own = np.linalg.inv(segment.own_to_ras)
+    points = grid.to_world(np.argwhere(segment.roots.array)[:, ::-1]) @ own[:3, :3].T + own[:3, 3]
+    return np.count_nonzero(points[:, 0] < 0)
+
+
+def test_ct_of_a_segment_has_hounsfield_units():
+    segment = create_segment(SegmentSpec(grade="0", modalities=(Role.CT,), spacing=(0.8, 3.0)))
+    ct, structures = segment.images[Role.CT].array, segment.structures.image.array
+    fat = ndimage.binary_erosion(structures == 1)
+    assert np.median(ct[fat]) == pytest.approx(-75, abs=15)
+    assert ct[segment.vertebrae.image.array > 0].mean() > 150

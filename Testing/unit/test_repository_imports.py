@@ -33,14 +33,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "followup": {"anatomy"},
     "assessment": {"anatomy", "details", "scores"},
     "colors": {"scores"},
-    "details": {"anatomy"},
+    "details": {"anatomy", "scores"},
     "report": RESULTS | {"anatomy", "scores"},
     "scene": RESULTS | {"anatomy", "phantom", "scores"},  # the synthetic patient is sample data
     "grading": {"anatomy", "scores"},
-    "epidural": {"anatomy", "scores"},
+    "epidural_files": {"anatomy", "assessment", "epidural", "registration", "study"},
+    "epidural": {"anatomy", "details", "scores"},
     "assess": STEPS | {"assessment", "details", "grading"},
-    "run": STEPS | RESULTS | {"assess", "grading", "report", "scene"},
-    "cohort": STEPS | RESULTS | {"assess", "grading", "report", "scene", "run"},
+    "align": STEPS | RESULTS | {"report"},
+    "run": STEPS | RESULTS | {"assess", "details", "epidural", "epidural_files", "grading", "report", "scene"},
+    "cohort": STEPS | RESULTS | {"assess", "details", "epidural", "epidural_files", "grading", "report", "scene", "run"},
 }
 
 

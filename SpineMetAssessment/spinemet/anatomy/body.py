@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemet.anatomy.frame import VertebraFrame
+from spinemet.anatomy.medians import known_median, median, taken
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
 from spinemet.errors import NotMeasurable
 from spinemet.image import Image
@@ -90,16 +91,25 @@ class BodyShape:
         return np.asarray(total / np.linalg.norm(total))
 
 
-def find_body(mask: Image, frame: VertebraFrame, radius: float, step: tuple[float, float, float]) -> BodyShape:
+def find_body(
+    mask: Image,
+    frame: VertebraFrame,
+    radius: float,
+    step: tuple[float, float, float],
+    ends: NDArray[np.float64] | None = None,
+) -> BodyShape:
     """Body round the origin of `frame`.
 
     :param radius: of the largest circle inside the body, mm.
     :param step: sampling along right, anterior and superior, mm.
+    :param ends: from `row_ends` of the outline, which saves sampling where no bone is.
     :raises NotMeasurable: no body with two endplates and a posterior wall is found there.
     """
     reach = 2.6 * radius + 6.0
     tall = 1.6 * radius + 14.0
-    samples = sample_box(mask, frame, (-reach, -1.8 * radius - 8.0, -tall), (reach, 1.8 * radius + 8.0, tall), step)
+    samples = sample_box(
+        mask, frame, (-reach, -1.8 * radius - 8.0, -tall), (reach, 1.8 * radius + 8.0, tall), step, ends
+    )
     inside = samples.values >= INSIDE
     low, high = _center_height(inside, samples, radius)
     middle, half = (low + high) / 2, max(MIDDLE_BAND * (high - low), samples.step[2])
@@ -126,8 +136,8 @@ def _center_height(inside: NDArray[np.bool_], samples: LocalSamples, radius: flo
     if len(lines) == 0:
         raise NotMeasurable("No vertebral body is found in front of the canal.")
     heights = samples.axis(2)
-    low = float(np.median(heights[lines.argmax(axis=1)]))
-    high = float(np.median(heights[lines.shape[1] - 1 - lines[:, ::-1].argmax(axis=1)]))
+    low = median(heights[lines.argmax(axis=1)])
+    high = median(heights[lines.shape[1] - 1 - lines[:, ::-1].argmax(axis=1)])
     return low, high
 
 
@@ -136,12 +146,12 @@ def _posterior_wall(samples: LocalSamples, strip: NDArray[np.bool_], band: NDArr
     lines = samples.values[strip][:, :, band].transpose(0, 2, 1)
     ends = exits_along(lines, samples, 1, -1, CANAL_GAP_MM)
     heights = samples.axis(2)[band]
-    per_height = np.array([np.nanmedian(row) if np.isfinite(row).any() else np.nan for row in ends.T])
+    per_height = known_median(ends, axis=0)
     known = np.isfinite(per_height)
     if known.sum() < 2:
         raise NotMeasurable("The posterior wall of the vertebral body is not found.")
     tilt = float(np.clip(np.polyfit(heights[known], per_height[known], 1)[0], -MAX_WALL_TILT, MAX_WALL_TILT))
-    return float(np.median(per_height[known] - tilt * heights[known])), tilt
+    return median(per_height[known] - tilt * heights[known]), tilt
 
 
 def _front_rim(samples: LocalSamples, strip: NDArray[np.bool_]) -> float:
@@ -155,18 +165,17 @@ def _front_rim(samples: LocalSamples, strip: NDArray[np.bool_]) -> float:
     lines = lines[:, :, position >= 0]
     bone = lines >= INSIDE
     last = lines.shape[-1] - 1 - bone[..., ::-1].argmax(axis=-1)
-    within = np.take_along_axis(lines, last[..., None], axis=-1)[..., 0]
-    without = np.take_along_axis(lines, np.minimum(last + 1, lines.shape[-1] - 1)[..., None], axis=-1)[..., 0]
+    within, without = taken(lines, last), taken(lines, np.minimum(last + 1, lines.shape[-1] - 1))
     share = np.clip((within - INSIDE) / np.maximum(within - without, 1e-6), 0.0, 1.0)
     ends = position[position >= 0][0] + (last + share) * samples.step[1]
     some = bone.any(axis=-1)
     heights = some.mean(axis=0) > 0.5
     if not heights.any():
         raise NotMeasurable("The anterior wall of the vertebral body is not found.")
-    profile = np.nanmedian(np.where(some, ends, np.nan)[:, heights], axis=0)
+    profile = known_median(np.where(some, ends, np.nan)[:, heights], axis=0)
     width = min(profile.size, max(1, round(RIM_HEIGHT_MM / samples.step[2])))
     agreed = np.median(np.lib.stride_tricks.sliding_window_view(profile, width), axis=1)
-    return min(float(agreed.max()), float(np.median(profile)) + RIM_MM)
+    return min(float(agreed.max()), median(profile) + RIM_MM)
 
 
 def _side_rim(lines: NDArray[np.float32], samples: LocalSamples, sign: int, ends: tuple[float, float]) -> float:
@@ -180,12 +189,13 @@ def _side_rim(lines: NDArray[np.float32], samples: LocalSamples, sign: int, ends
     found = []
     for start, stop in RIM_BANDS:
         band = exits[:, (share > start) & (share <= stop)]
-        if np.isfinite(band).any():
-            found.append(float(np.nanmedian(band)))
+        middle = float(known_median(band.ravel()))
+        if np.isfinite(middle):
+            found.append(middle)
     if not found:
         raise NotMeasurable("The sides of the vertebral body are not found.")
     # A process beside the body reaches farther than a rim does.
-    return sign * min(max(found), float(np.median(found)) + RIM_MM)
+    return sign * min(max(found), median(np.array(found)) + RIM_MM)
 
 
 def exits_along(
@@ -207,8 +217,7 @@ def exits_along(
     runs = np.concatenate([empty[..., count - 1 : count] == 0, empty[..., count:] == empty[..., :-count]], axis=-1)
     first = runs.argmax(axis=-1)
     last = np.maximum(first - 1, 0)
-    within = np.take_along_axis(way, last[..., None], axis=-1)[..., 0]
-    without = np.take_along_axis(way, first[..., None], axis=-1)[..., 0]
+    within, without = taken(way, last), taken(way, first)
     share = (within - INSIDE) / np.maximum(within - without, 1e-6)
     ends = position[start] + sign * (last + share) * samples.step[axis]
     return np.where(first > 0, ends, np.nan)
@@ -326,6 +335,6 @@ def _robust_plane(columns: NDArray[np.float64], heights: NDArray[np.float64]) ->
         scaled = basis * weight[:, None]
         plane = np.linalg.lstsq(scaled.T @ basis, scaled.T @ heights, rcond=None)[0]
         residual = heights - basis @ plane
-        scale = 4.7 * max(1.4826 * float(np.median(np.abs(residual))), 0.3)
+        scale = 4.7 * max(1.4826 * median(np.abs(residual)), 0.3)
         weight = np.clip(1 - (residual / scale) ** 2, 0, None) ** 2
     return np.asarray(plane)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spinemet.anatomy.body import BodyShape, exits_along
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.layers import layer_steps
+from spinemet.anatomy.medians import median
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
 from spinemet.evidence import Point
 from spinemet.image import Grid, Image
@@ -213,7 +214,7 @@ def _robust_fit(
         scaled = basis * weight[:, None]
         fit = np.linalg.lstsq(scaled.T @ basis, scaled.T @ heights, rcond=None)[0]
         rest = heights - basis @ fit
-        spread = 4.7 * max(1.4826 * float(np.median(np.abs(rest))), 0.4)
+        spread = 4.7 * max(1.4826 * median(np.abs(rest)), 0.4)
         weight = np.clip(1 - (rest / spread) ** 2, 0, None) ** 2
     return np.asarray(fit), weight
 

@@ -16,6 +16,7 @@ from scipy import ndimage
 from spinemet.anatomy.body import BodyShape
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.layers import layer_steps, spread_95
+from spinemet.anatomy.medians import median
 from spinemet.evidence import Measurement, Point, unknown
 from spinemet.image import Grid
 
@@ -292,11 +293,19 @@ def _robust_fit(
     smoother = np.zeros(basis.T.shape)
     for _ in range(3):
         scaled = basis * (weight * robust)[:, None]
-        smoother = np.linalg.pinv(scaled.T @ basis, hermitian=True) @ scaled.T
+        smoother = _inverse(scaled.T @ basis) @ scaled.T
         residual = heights - basis @ (smoother @ heights)
-        scale = 4.7 * max(1.4826 * float(np.median(np.abs(residual))), 0.2)
+        scale = 4.7 * max(1.4826 * median(np.abs(residual)), 0.2)
         robust = np.clip(1 - (residual / scale) ** 2, 0, None) ** 2
     return np.asarray(smoother @ heights), np.asarray(smoother)
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pseudo-inverse of a small symmetric matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    size = np.abs(values)
+    kept = size > 1e-15 * size.max()
+    return np.asarray((vectors * np.divide(1.0, values, out=np.zeros_like(values), where=kept)) @ vectors.T)
 
 
 def _uncertainty(top: _Spot, bottom: _Spot, voxel_mm: NDArray[np.float64], shift: float) -> float:

@@ -32,29 +32,32 @@ def mirror_front(samples: LocalSamples, canal: NDArray[np.float64], front: NDArr
     """
     thickness = np.tanh(samples.values.sum(axis=2) * samples.step[2] / FLAT_MM)
     aside = np.array([front[1], -front[0]])
-    best = (-np.inf, 0.0)
-    for shift in SHIFTS_MM:
-        found = _best_turn(thickness, samples, canal + shift * aside, front)
-        best = max(best, found)
-    angle = np.arctan2(front[1], front[0]) + best[1]
+    centers = canal + np.array(SHIFTS_MM)[:, None] * aside
+    _, turn = max(_best_turns(thickness, samples, centers, front))
+    angle = np.arctan2(front[1], front[0]) + turn
     return np.array([np.cos(angle), np.sin(angle)])
 
 
-def _best_turn(
-    thickness: NDArray[np.float32], samples: LocalSamples, center: NDArray[np.float64], front: NDArray[np.float64]
-) -> tuple[float, float]:
-    """How well both halves match on the best line through a center, and its angle (radians) from `front`."""
+def _best_turns(
+    thickness: NDArray[np.float32], samples: LocalSamples, centers: NDArray[np.float64], front: NDArray[np.float64]
+) -> list[tuple[float, float]]:
+    """How well both halves match on the best line through each center, and its angle (radians) from `front`."""
     radius = np.arange(RING_MM, REACH_MM, RING_MM)
     count = round(360 / SECTOR_DEG)
     start = np.arctan2(front[1], front[0])
     angle = start + np.arange(count) * 2 * np.pi / count
-    place = center[:, None, None] + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)])[:, None, :]
-    index = (place - samples.lower[:2, None, None]) / samples.step[:2, None, None]
+    ways = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)])[:, None, :]
+    index = [(centers[:, n, None, None] + ways[n] - samples.lower[n]) / samples.step[n] for n in range(2)]
     seen = ndimage.map_coordinates(thickness, index, order=1, mode="constant")
     seen *= np.sqrt(radius * np.exp(-((radius / NEAR_MM) ** 2) / 2))[:, None]
     # The sum over angles of f(turn + a) f(turn − a) is the circular convolution of f with itself at twice the turn.
-    spectrum = np.fft.rfft(seen, axis=1)
-    match = np.fft.irfft((spectrum**2).sum(axis=0), n=count) / max(float((seen**2).sum()), 1e-9)
+    spectrum = np.fft.rfft(seen, axis=2)
+    matches = np.fft.irfft((spectrum**2).sum(axis=1), n=count)
+    return [_peak(match / max(float((own**2).sum()), 1e-9), count) for match, own in zip(matches, seen, strict=True)]
+
+
+def _peak(match: NDArray[np.float64], count: int) -> tuple[float, float]:
+    """The best match near the start, and its turn (radians), by a parabola through its neighbors."""
     reach = round(2 * FARTHEST_DEG / SECTOR_DEG)
     near = match[np.arange(-reach, reach + 1) % count]
     top = int(np.clip(near.argmax(), 1, 2 * reach - 1))

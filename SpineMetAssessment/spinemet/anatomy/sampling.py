@@ -37,14 +37,32 @@ class LocalSamples:
         return np.asarray(self.lower[number] + self.step[number] * np.arange(self.values.shape[number]))
 
 
-def sample_box(mask: Image, frame: VertebraFrame, lower: ArrayLike, upper: ArrayLike, step: ArrayLike) -> LocalSamples:
+BEYOND_BONE_MM = 4.0
+"""Farther than this from the outline neither the mask nor its blur is above 0, on grids finer than this."""
+
+
+def sample_box(
+    mask: Image,
+    frame: VertebraFrame,
+    lower: ArrayLike,
+    upper: ArrayLike,
+    step: ArrayLike,
+    ends: NDArray[np.float64] | None = None,
+) -> LocalSamples:
     """Linear interpolation of a mask on a box given in the frame's millimeters; 0 outside the image.
 
     :param mask: boolean, or its shares of bone from `softened`.
+    :param ends: from `row_ends` of the outline: the box is cut to where bone is and to the frame's origin, its samples
+        stay in place.
     """
-    low = np.asarray(lower, dtype=float)
+    low, high = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
     pitch = np.broadcast_to(np.asarray(step, dtype=float), (3,))
-    count = np.maximum(2, np.floor((np.asarray(upper, dtype=float) - low) / pitch).astype(int) + 1)
+    if ends is not None:
+        local = frame.to_local(ends)
+        room = max(BEYOND_BONE_MM, 2 * float(mask.spacing.max())) + 2 * pitch
+        low = low + pitch * np.maximum(0, np.floor((np.minimum(local.min(axis=0), 0.0) - room - low) / pitch))
+        high = np.minimum(high, np.maximum(local.max(axis=0), 0.0) + room)
+    count = np.maximum(2, np.floor((high - low) / pitch).astype(int) + 1)
     # Everything happens between indices, so that sheared grids need no special case. The output's fastest axis is
     # superior: columns, which are looked at most, lie together in memory.
     to_ijk = (mask.grid.ras_to_ijk[:3, :3] @ frame.axes.T) * pitch
@@ -83,6 +101,15 @@ def voxel_centers(mask: Image, *, at_most: int = 20_000) -> NDArray[np.float64]:
     flat = flat[:: max(1, flat.size // at_most)]
     k, j, i = np.unravel_index(flat, mask.array.shape)
     return mask.to_world(np.stack([i, j, k], axis=-1))
+
+
+def row_ends(mask: Image) -> NDArray[np.float64]:
+    """RAS positions (n, 3) of the first and last voxel of every row of a mask: they reach as far as all of it does."""
+    rows = np.flatnonzero(mask.array.any(axis=2))
+    lines = mask.array.reshape(-1, mask.shape[2])[rows]
+    first, last = lines.argmax(axis=1), lines.shape[1] - 1 - lines[:, ::-1].argmax(axis=1)
+    k, j = np.divmod(np.tile(rows, 2), mask.shape[1])
+    return mask.to_world(np.stack([np.concatenate([first, last]), j, k], axis=-1))
 
 
 def local_coordinates(grid: Grid, frame: VertebraFrame) -> tuple[NDArray[np.float32], ...]:

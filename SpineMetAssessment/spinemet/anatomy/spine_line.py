@@ -1,8 +1,8 @@
 """The coarse course of the spine: where each vertebra lies, which way is up and which is front.
 
 One cheap pass over a label map gives every level hints from which the vertebra is then measured on its own crop.
-Hints are rounded, so that an edit of one vertebra does not change its neighbors' hints and what was measured
-from them can be kept.
+Hints are rounded, and with a store one that hardly changed stays as it was, so that an edit of one vertebra leaves its
+neighbors' hints alone and what was measured from them can be kept.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from spinemet.levels import Level
 COARSE_MM = 2.0
 HINT_DECIMALS = 2
 """Unit vectors are rounded to this many decimals: about half a degree."""
+HINT_STAYS_DEG = 2.0
+"""A hint turned by no more than this is the same [D]: it moves no height by more than 0.03 mm, no axis by more than
+0.02°, and nothing by more than a tenth of its ± (synthetic spines, seeds 41 and 42)."""
 ACROSS = 0.7
 """Cosine to the patient's own axes below which the course and the front of cut vertebrae are not believed [D]."""
 TURNED = 0.7
@@ -75,9 +78,28 @@ def spine_line(labels: LabelMap, *, store: Increment | None = None) -> SpineLine
     upward = _tangents(centers, sure)
     fronts = _agree(fronts, upward)
     hints = {
-        level: LevelHint(_rounded(upward[n]), _rounded(fronts[n]), edges[level]) for n, level in enumerate(levels)
+        level: _steady(labels, level, LevelHint(_rounded(upward[n]), _rounded(fronts[n]), edges[level]), store)
+        for n, level in enumerate(levels)
     }
     return SpineLine(hints, {level: _point(centers[n]) for n, level in enumerate(levels)})
+
+
+def _steady(labels: LabelMap, level: Level, hint: LevelHint, store: Increment) -> LevelHint:
+    """The hint from which an unchanged vertebra was measured, while the new one differs from it by a rounding only."""
+    digest = labels.digest(labels.levels[level]).hex()
+    before: tuple[str, LevelHint] | None = store.last("hint", level)
+    if before is not None and before[0] == digest:
+        kept = before[1]
+        if kept == hint or (kept.cut == hint.cut and _apart(kept, hint) <= HINT_STAYS_DEG):
+            return kept
+    return store.run("hint", level, (digest, hint), lambda: (digest, hint))[1]
+
+
+def _apart(one: LevelHint, other: LevelHint) -> float:
+    """The larger of the angles between the directions of two hints, degrees."""
+    pairs = np.array([[one.superior, other.superior], [one.anterior, other.anterior]])
+    across = np.linalg.norm(np.cross(pairs[:, 0], pairs[:, 1]), axis=1)
+    return float(np.degrees(np.arctan2(across, (pairs[:, 0] * pairs[:, 1]).sum(axis=1))).max())
 
 
 def _center(labels: LabelMap, level: Level, store: Increment) -> NDArray[np.float64]:

@@ -15,12 +15,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemet.anatomy.body import BodyShape, find_body
-from spinemet.anatomy.canal import AxialView, axial_view
+from spinemet.anatomy.canal import PITCHES_DEG, AxialView, axial_view
 from spinemet.anatomy.endplate import Endplate, fit_plates
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.heights import Column, Heights, Plane, measure_heights, no_heights
 from spinemet.anatomy.mirror import mirror_front
-from spinemet.anatomy.sampling import largest_piece, local_coordinates, sample_box, softened, voxel_centers
+from spinemet.anatomy.sampling import (
+    largest_piece,
+    local_coordinates,
+    row_ends,
+    sample_box,
+    softened,
+    voxel_centers,
+)
 from spinemet.anatomy.spine_line import LevelHint, edge_name, ends_cut
 from spinemet.errors import NotMeasurable
 from spinemet.evidence import Measurement, unknown
@@ -176,30 +183,30 @@ def _coarse_frame(mask: Image, hint: LevelHint) -> tuple[VertebraFrame, AxialVie
     """Frame along the spine's tangent with its origin in the body, its front away from the canal."""
     points = voxel_centers(mask)
     frame = VertebraFrame.from_directions(points.mean(axis=0), hint.superior, hint.anterior)
-    frame, view = _look(mask, frame, points)
+    anterior, view = _look(mask, frame, row_ends(mask), PITCHES_DEG)
     if view is None:
         raise NotMeasurable("No bone is found in the outline.")
-    return frame, view
-
-
-def _look(
-    mask: Image, frame: VertebraFrame, points: NDArray[np.float64], pitches: tuple[float, ...] | None = None
-) -> tuple[VertebraFrame, AxialView | None]:
-    """Turn the frame's front away from the canal and put its origin into the body."""
     local = frame.to_local(points)
-    samples = sample_box(mask, frame, local.min(axis=0) - 3.0, local.max(axis=0) + 3.0, COARSE_STEP)
-    front = np.array([0.0, 1.0])
-    view = axial_view(samples, front=front) if pitches is None else axial_view(samples, front=front, pitches=pitches)
-    if view is None:
-        return frame, None
     near = np.hypot(*(local[:, :2] - view.body).T) <= 0.6 * view.radius
     height = float(np.median(local[near, 2])) if near.any() else 0.0
     origin = frame.to_ras([view.body[0], view.body[1], height])
-    anterior = np.array(frame.anterior)
-    if view.canal is not None:
-        way = view.body - view.canal
-        anterior = mirror_front(samples, view.canal, way / np.linalg.norm(way)) @ frame.axes[:2]
     return VertebraFrame.from_directions(origin, frame.superior, anterior), view
+
+
+def _look(
+    mask: Image, frame: VertebraFrame, ends: NDArray[np.float64], pitches: tuple[float, ...]
+) -> tuple[NDArray[np.float64], AxialView | None]:
+    """The front (RAS), away from the canal, and what is seen along the frame's superior axis.
+
+    :param ends: from `row_ends` of the mask.
+    """
+    local = frame.to_local(ends)
+    samples = sample_box(mask, frame, local.min(axis=0) - 3.0, local.max(axis=0) + 3.0, COARSE_STEP)
+    view = axial_view(samples, front=np.array([0.0, 1.0]), pitches=pitches)
+    if view is None or view.canal is None:
+        return np.array(frame.anterior), view
+    way = view.body - view.canal
+    return mirror_front(samples, view.canal, way / np.linalg.norm(way)) @ frame.axes[:2], view
 
 
 def _own_frame(
@@ -210,20 +217,20 @@ def _own_frame(
         # The dens leaves no superior plate to take an axis from: the spine's course gives it.
         shape = find_body(mask, frame, view.radius, FINE_STEP)
         return frame, shape, view, fit_plates(mask, frame, shape)
-    points, soft = voxel_centers(mask), softened(mask)
+    ends, soft = row_ends(mask), softened(mask)
     for step in (COARSE_STEP, COARSE_STEP, FINE_STEP):
-        shape = find_body(soft, frame, view.radius, step)
+        shape = find_body(soft, frame, view.radius, step, ends)
         frame = _centered(frame, shape)
         if float(np.array(frame.superior) @ np.array(hint.superior)) < MAX_TURN:
             raise NotMeasurable("The endplates found are not those of a vertebra that lies along the spine.")
-        looked, seen = _look(mask, frame, points, (0.0,))
+        anterior, seen = _look(mask, frame, ends, (0.0,))
         if seen is not None and seen.canal is not None:
             view = seen
-            frame = VertebraFrame.from_directions(frame.origin, frame.superior, looked.anterior)
-    shape = find_body(soft, frame, view.radius, FINE_STEP)
+            frame = VertebraFrame.from_directions(frame.origin, frame.superior, anterior)
+    shape = find_body(soft, frame, view.radius, FINE_STEP, ends)
     plates = fit_plates(soft, frame, shape)
     frame = _centered(frame, shape, plates)
-    return frame, find_body(soft, frame, view.radius, FINE_STEP), view, plates
+    return frame, find_body(soft, frame, view.radius, FINE_STEP, ends), view, plates
 
 
 def _centered(

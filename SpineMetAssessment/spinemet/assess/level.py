@@ -76,7 +76,7 @@ def _scored(study: MeasuredStudy, vertebra: Vertebra) -> LevelAssessment:
         arch=arch,
         collapse_evidence=(*columns, *expected),
         lesion_evidence=(lesion.lytic_fraction, lesion.blastic_fraction, lesion.mean_hu, reference.mean),
-        alignment_candidates=study.candidates(level),
+        alignment_candidates=(*study.candidates(level), *study.changes(level)),
     )
     return LevelAssessment(
         level,
@@ -140,7 +140,8 @@ def _form(study: MeasuredStudy, vertebra: Vertebra, broken: Fracture) -> tuple[M
         for pedicle in study.pedicles(level).values()
         for item in (*pedicle.measurements, *pedicle_angles(pedicle, vertebra.frame))
     ]
-    return (*vertebra.measurements, broken.asymmetry, *pedicles, *foreign, *study.alignment.at(level))
+    along = (*study.alignment.at(level), *study.changes(level))
+    return (*vertebra.measurements, broken.asymmetry, *pedicles, *foreign, *along)
 
 
 def _lesion_measurements(
@@ -181,6 +182,8 @@ def _notes(study: MeasuredStudy, vertebra: Vertebra, loss: CollapseMeasurement, 
         notes.append(f"instrumented or cemented? The CT shows {found.kind.value} here; confirm or deny it")
     elif found.affected:
         notes.append(found.affected)
+    if note := study.prior_note(vertebra.level):
+        notes.append(note)
     if vertebra.level in study.involved and vertebra.measured and loss.loss.value is None and not loss.neighbors:
         notes.append("no vertebra to compare the height with: see the heights along the spine")
     return (*notes, *broken.limits)

@@ -25,21 +25,28 @@ from spinemet.anatomy import (
     fractured_levels,
 )
 from spinemet.anatomy.alignment.angles import posture_of
+from spinemet.anatomy.alignment.change import AlignmentChange
 from spinemet.anatomy.alignment.deformity import alignment_candidates
 from spinemet.anatomy.alignment.whole import Alignment, measure_alignment
 from spinemet.anatomy.bone.density import trabecular
-from spinemet.anatomy.bone.quality import BoneQuality, bone_quality
+from spinemet.anatomy.bone.quality import BoneQuality, bone_quality, trabecular_density
 from spinemet.anatomy.bone.rigidity import FARTHEST_NEIGHBOR, Rigidity, RigidityProfile, rigidity, rigidity_profile
+from spinemet.anatomy.by_hand import with_hand_alignment
+from spinemet.anatomy.heights import Heights
+from spinemet.anatomy.kept import kept
 from spinemet.anatomy.lesions.cortex import CorticalBreaks, CorticalShell, cortical_breaks, cortical_shell
 from spinemet.anatomy.lesions.extent import LesionExtent, expected_body_volume, expected_involvement, measure_extent
 from spinemet.anatomy.lesions.metal import Foreign, MetalFinding, find_metal
+from spinemet.anatomy.lesions.posterolateral import broken_parts
 from spinemet.anatomy.lesions.wbb import WbbZones, wbb_zones
 from spinemet.anatomy.sampling import region_of
 from spinemet.answers import Answers
+from spinemet.assess.prior import alignment_change, change_at, prior_heights
+from spinemet.assessment import Assessment
 from spinemet.case import ImageRef, Role, Structure
 from spinemet.evidence import Measurement
 from spinemet.image import Image
-from spinemet.increment import Increment
+from spinemet.increment import Increment, fingerprint
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level, Region
 
@@ -61,6 +68,8 @@ class MeasuredStudy:
     store: Increment
     shape: str
     """Fingerprint of all that `spine` was measured from."""
+    prior: Assessment | None = None
+    """An earlier assessment of the same patient."""
 
     @property
     def ct(self) -> Image | None:
@@ -121,15 +130,19 @@ class MeasuredStudy:
     @cached_property
     def alignment(self) -> Alignment:
         """Angles and slips between all vertebrae."""
-        return self.store.run(
+        found = self.store.run(
             "alignment", "", (self.shape, self.posture), lambda: measure_alignment(self.spine, posture=self.posture)
         )
+        by_hand = {level: said.measurements for level, said in self.answers.levels.items()}
+        return with_hand_alignment(found, self.spine, by_hand)
 
     def candidates(self, level: Level) -> tuple[Measurement, ...]:
         """Measurements that a person may confirm as a deformity."""
         return self.store.run(
             "alignment candidates", level, (self.shape, self.posture, sorted(self.unusable)),
-            lambda: alignment_candidates(level, self.spine, unusable=self.unusable, posture=self.posture),
+            lambda: alignment_candidates(
+                level, self.spine, unusable=self.unusable, posture=self.posture, measured=self.alignment
+            ),
         )  # fmt: skip
 
     @cached_property
@@ -143,11 +156,20 @@ class MeasuredStudy:
         bodies = [_form(item) for item in self.spine.vertebrae.values()]
         ref = self.ref
         return self.store.run(
-            "bone quality", "", (self.ct, *bodies, *self._barred(set(self.spine.vertebrae)), ref),
+            "bone quality", "", (),
             lambda: bone_quality(
                 self.ct, self.spine, involved=self.diseased, excluded=self.unreadable, contrast=ref.contrast,
-                kvp=ref.kvp,
+                kvp=ref.kvp, density_of=self._density,
             ),
+            can_wait=(self.ct, *bodies, *self._barred(set(self.spine.vertebrae)), ref),
+        )  # fmt: skip
+
+    def _density(self, vertebra: Vertebra, limits: tuple[str, ...]) -> Measurement:
+        ct = self.ct
+        assert ct is not None
+        return self.store.run(
+            "density", vertebra.level, (ct, *_form(vertebra), vertebra.depth.value, limits),
+            lambda: trabecular_density(ct, vertebra, limits),
         )  # fmt: skip
 
     @cached_property
@@ -170,11 +192,33 @@ class MeasuredStudy:
         return crop.with_array(np.isin(crop.array, values))
 
     def loss(self, level: Level) -> CollapseMeasurement:
-        """Height loss against the neighbors."""
+        """Height loss against the same vertebra on the prior, else against the neighbors."""
+        heights = self._before(level)[0]
+        everything = (self.shape, sorted(self.diseased), sorted(self.unusable), heights)
         return self.store.run(
-            "collapse", level, (self.shape, sorted(self.diseased), sorted(self.unusable)),
-            lambda: anatomy.collapse(level, self.spine, involved=self.diseased, excluded=self.unusable),
+            "collapse", level, (*_sized_form(self.spine[level]), *(everything if level in self.involved else ())),
+            lambda: anatomy.collapse(
+                level, self.spine, involved=self.diseased, excluded=self.unusable, prior=heights
+            ),
+            can_wait=everything,
         )  # fmt: skip
+
+    def _before(self, level: Level) -> tuple[Heights | None, str]:
+        """Heights of the same vertebra on the prior, or why they are no reference."""
+        return prior_heights(self.prior, level) if self.prior is not None else (None, "")
+
+    def prior_note(self, level: Level) -> str:
+        """Why the prior is no reference for the height of a body that it shows, or ""."""
+        return self._before(level)[1]
+
+    @cached_property
+    def _change(self) -> AlignmentChange | None:
+        """Change of alignment since the prior."""
+        return alignment_change(self.alignment, self.posture, self.prior) if self.prior is not None else None
+
+    def changes(self, level: Level) -> tuple[Measurement, ...]:
+        """Change of kyphosis and slip at a level since the prior."""
+        return change_at(level, self._change) if self._change is not None else ()
 
     def reference(self, level: Level) -> BoneReference:
         """Density of the uninvolved bone near a level."""
@@ -186,8 +230,9 @@ class MeasuredStudy:
         ct = self.ct
         assert ct is not None
         return self.store.run(
-            "trabecular", vertebra.level, (ct, *_form(vertebra)), lambda: trabecular(ct, vertebra.mask, vertebra.body)
-        )
+            "trabecular", vertebra.level, (), lambda: trabecular(ct, vertebra.mask, vertebra.body),
+            can_wait=(ct, *_form(vertebra)),
+        )  # fmt: skip
 
     def lesion_mask(self, level: Level) -> Image:
         """Lesions on the crop of a vertebra, metal and cement taken out."""
@@ -219,7 +264,9 @@ class MeasuredStudy:
         vertebra = self.spine[level]
         if not vertebra.measured or level < Level.C3:
             return {}
-        return self.store.run("pedicles", level, _form(vertebra), lambda: anatomy.pedicles(vertebra))
+        if level in self.involved and (found := self.parts(level).pedicles):
+            return dict(found)
+        return self.store.run("pedicles", level, (), lambda: anatomy.pedicles(vertebra), can_wait=_form(vertebra))
 
     def shell(self, vertebra: Vertebra) -> CorticalShell:
         """Surface and cortex of a vertebra."""
@@ -229,13 +276,13 @@ class MeasuredStudy:
     def breaks(self, level: Level, mask: Image) -> CorticalBreaks:
         """Breaks of the cortex over the lesions of a vertebra."""
         vertebra, neighbors, streaks = self.spine[level], self._sound(level), self.streaks(level)
-        inputs = (self.ct, mask, streaks, *(part for item in (vertebra, *neighbors) for part in _sized_form(item)))
         return self.store.run(
-            "cortex", level, inputs,
+            "cortex", level, (self.ct, mask, streaks, *_sized_form(vertebra)),
             lambda: cortical_breaks(
                 self.ct, vertebra, mask, neighbors=neighbors, parts=self._part_masks(level), streaks=streaks,
                 shell_of=self.shell,
             ),
+            can_wait=tuple(part for item in neighbors for part in _sized_form(item)),
         )  # fmt: skip
 
     def _sound(self, level: Level) -> list[Vertebra]:
@@ -259,10 +306,16 @@ class MeasuredStudy:
         """Lesion in pedicles, facets and costovertebral joints."""
         vertebra, streaks = self.spine[level], self.streaks(level)
         # Without a CT a break is read from outlines alone: too little to decide on.
-        broken = [part for part in Part if part.title in breaks.broken] if self.ct is not None else []
+        found = [(item.points, item.area.value) for item in breaks.breaks] if self.ct is not None else []
+        broken, doubtful = self.store.run(
+            "broken parts", level, (*_form(vertebra), mask, found, breaks.broken),
+            lambda: broken_parts(self.parts(level), mask, breaks) if found else ((), ()),
+        )  # fmt: skip
         return self.store.run(
-            "posterolateral", level, (*_form(vertebra), mask, broken, streaks),
-            lambda: anatomy.posterolateral(self.parts(level), vertebra, mask, broken=broken, streaks=streaks),
+            "posterolateral", level, (*_form(vertebra), mask, broken, doubtful, streaks),
+            lambda: anatomy.posterolateral(
+                self.parts(level), vertebra, mask, broken=broken, doubtful=doubtful, streaks=streaks
+            ),
         )  # fmt: skip
 
     def extent(self, level: Level) -> tuple[LesionExtent, WbbZones]:
@@ -275,8 +328,9 @@ class MeasuredStudy:
         outlines = [part for other in dict.fromkeys(near) for part in _form(self.spine[other])]
         voxels = [lesions.mask(value, 0) for value in values]
         return self.store.run(
-            "extent", level, (*outlines, *voxels, owners, self.canal, self.sac), lambda: self._extent(level, lesions)
-        )
+            "extent", level, (), lambda: self._extent(level, lesions),
+            can_wait=(*outlines, *voxels, owners, self.canal, self.sac),
+        )  # fmt: skip
 
     def _extent(self, level: Level, lesions: LabelMap) -> tuple[LesionExtent, WbbZones]:
         parts = self._part_masks(level)
@@ -310,8 +364,12 @@ class MeasuredStudy:
         streaks = self.streaks(level)
         ct = None if streaks else self.ct
         found = self.store.run(
-            "rigidity", level, (ct, *bodies, *self._barred(near)),
-            lambda: rigidity(level, ct, self.spine, involved=self.diseased, excluded=self.unreadable),
+            "rigidity", level, (),
+            lambda: rigidity(
+                level, ct, self.spine, involved=self.diseased, excluded=self.unreadable,
+                profile_of=lambda vertebra: self.rigidity_profile(vertebra.level),
+            ),
+            can_wait=(ct, *bodies, *self._barred(near)),
         )  # fmt: skip
         if not streaks:
             return found
@@ -331,13 +389,14 @@ class MeasuredStudy:
         if ct is None:
             return None
         return self.store.run(
-            "rigidity profile", level, (ct, *_form(vertebra)), lambda: rigidity_profile(ct, vertebra)
+            "rigidity profile", level, (), lambda: rigidity_profile(ct, vertebra), can_wait=(ct, *_form(vertebra))
         )
 
 
-def _form(vertebra: Vertebra) -> tuple[object, ...]:
-    """What every measurement of a vertebra's own depends on."""
-    return (vertebra.mask, vertebra.frame, vertebra.wall)
+@kept
+def _form(vertebra: Vertebra) -> tuple[str, ...]:
+    """Fingerprint of what every measurement of a vertebra's own depends on."""
+    return (fingerprint(vertebra.mask, vertebra.frame, vertebra.wall),)
 
 
 def _sized_form(vertebra: Vertebra) -> tuple[object, ...]:

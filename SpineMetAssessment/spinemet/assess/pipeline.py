@@ -15,6 +15,7 @@ from spinemet.assess.along import assess_spine
 from spinemet.assess.by_hand import with_hand_scores
 from spinemet.assess.level import assess_level
 from spinemet.assess.measured import MeasuredStudy
+from spinemet.assess.prior import check_prior
 from spinemet.assessment import Assessment, LevelAssessment, Numbering, Status
 from spinemet.case import ImageRef, Patient, Role, Structure, TimePoint
 from spinemet.errors import BadInput
@@ -39,7 +40,9 @@ def assess(
     time_point: TimePoint | None = None,
     answers: Answers | None = None,
     previous: Assessment | None = None,
+    prior: Assessment | None = None,
     store: Increment | None = None,
+    details: bool = True,
     progress: Progress | None = None,
 ) -> Assessment:
     """Measure every outlined vertebra and score every one that a lesion involves.
@@ -48,24 +51,31 @@ def assess(
     :param vertebrae: outlined vertebrae on the grid of `image`.
     :param lesions: outlined lesions on the grid of `image`; None when nothing was outlined.
     :param previous: an earlier result whose answers and overrides are kept where `answers` says nothing.
+    :param prior: an assessment of the same patient at an earlier date: its heights come before the neighbors' as
+        reference, and the change of alignment since then is shown.
     :param store: results of earlier runs to reuse; pass the same one again for live grading.
+    :param details: False, after an edit, measures again only what the scores of the edited levels need. All else stays
+        as it was before the edit: `store.pending` names what, and the last warning says so. For showing a score at
+        once; a second call with details brings all of it up to date, and only such a result may leave the program.
     :raises GridMismatch: outlines and image lie on different grids.
     :raises BadInput: the image has no numbers to measure in, nothing is outlined, or an answer is not a possible one.
     """
     report = progress or silent
     store = store if store is not None else Increment()
-    store.begin()
+    store.begin(hurry=not details)
     _check(image, vertebrae, lesions, store)
     answers = answers or Answers()
     if previous is not None:
         answers = answers.completed_by(previous.answers)
     check_answers(answers)
+    if prior is not None:
+        check_prior(prior, patient or Patient(), time_point or TimePoint())
 
     spine = _by_hand(anatomy.measure_spine(vertebrae, part(report, 0.0, 0.5), store=store), answers)
     report(0.5, "finding the involved levels")
     involvement = anatomy.involved_levels(spine, lesions) if lesions is not None else anatomy.Involvement({}, ())
     shape = _shape(vertebrae, answers)
-    study = MeasuredStudy(image, ref, vertebrae, lesions, spine, involvement, answers, store, shape)
+    study = MeasuredStudy(image, ref, vertebrae, lesions, spine, involvement, answers, store, shape, prior)
     results = {}
     for number, level in enumerate(spine.vertebrae):
         report(0.5 + 0.5 * number / len(spine.vertebrae), f"scoring {level}")
@@ -73,6 +83,7 @@ def assess(
     imaged = anatomy.unoutlined_levels(spine.line, image.grid)
     results.update({level: _without_outline(level, inside) for level, inside in imaged.items()})
     report(1.0, "assessed")
+    along = assess_spine(study)
     assessment = Assessment(
         patient=patient or Patient(),
         time_point=time_point or TimePoint(),
@@ -82,8 +93,9 @@ def assess(
         levels=tuple(results[level] for level in sorted(results)),
         inputs=input_fingerprints(image, vertebrae, lesions, answers),
         answers=answers,
-        warnings=(*spine.notes, *involvement.notes, *_image_warnings(ref)),
-        spine=assess_spine(study),
+        parameters={"prior": prior.time_point.date or "date unknown"} if prior is not None else {},
+        warnings=(*spine.notes, *involvement.notes, *_image_warnings(ref), *_pending(store)),
+        spine=along,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     return with_hand_scores(assessment)
@@ -140,6 +152,11 @@ def _numbering(vertebrae: LabelMap, spine: Spine, answers: Answers) -> Numbering
         f"{level} is a transitional level; confirm the numbering" for level in spine.vertebrae if level.is_variant
     )
     return Numbering(basis, answers.levels_confirmed, (*variants, *vertebrae.notes))
+
+
+def _pending(store: Increment) -> tuple[str, ...]:
+    steps = sorted({f"{step} {place}".strip() for step, place in store.pending})
+    return (f"Not measured again since the last edit: {', '.join(steps)}.",) if steps else ()
 
 
 def _image_warnings(ref: ImageRef) -> tuple[str, ...]:

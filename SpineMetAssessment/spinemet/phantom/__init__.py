@@ -10,7 +10,7 @@ The truth comes from how the patient was constructed; nothing here uses what mea
 from spinemet.phantom.patient import SyntheticPatient, create
 from spinemet.phantom.plant import plant
 from spinemet.phantom.segment import Segment, create_segment
-from spinemet.phantom.segment_spec import SegmentSpec
+from spinemet.phantom.segment_spec import ForamenSpec, SegmentSpec
 from spinemet.phantom.spec import (
     AnswerSpec,
     CollapseSpec,
@@ -28,6 +28,7 @@ __all__ = [
     "AnswerSpec",
     "CollapseSpec",
     "EpiduralSpec",
+    "ForamenSpec",
     "LesionSpec",
     "ListhesisSpec",
     "MrSpec",

@@ -12,7 +12,8 @@ from spinemet.case import Outline, Role, Structure
 from spinemet.image import Grid, Image
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level, adjacent
-from spinemet.phantom.noise import rician
+from spinemet.phantom.noise import add_noise, rician
+from spinemet.phantom.segment_foramen import foramina
 from spinemet.phantom.segment_spec import SegmentSpec
 from spinemet.phantom.segment_tube import Axis, Cut, Tube, body_outline, profile
 from spinemet.phantom.solids import Array, occupancy, smooth_max, superellipse
@@ -33,6 +34,7 @@ class Segment:
     :param structures: canal (1), sac (2) and cord (3), nested: each label leaves out what lies within it.
     :param lesions: the tumor (1), in the bone and in the canal; empty for a mimic and for grade 0 without bone tumor.
     :param mimic: what presses without being tumor, boolean, None when there is none.
+    :param roots: the nerve roots in the foramina, boolean; None when none were asked for. Likewise their fat.
     :param levels: (level, position along the axis of its middle, mm; head is positive).
     :param truth: grade, worst cut and the profile along the axis.
     """
@@ -43,6 +45,8 @@ class Segment:
     lesions: LabelMap
     structures: LabelMap
     mimic: Image | None
+    roots: Image | None
+    foraminal_fat: Image | None
     levels: Mapping[Level, float]
     own_to_ras: Array
     truth: dict[str, Any]
@@ -57,8 +61,17 @@ def create_segment(spec: SegmentSpec) -> Segment:
     grid = _grid(spec, pose, levels, tube)
     s, u, v = (a.reshape(grid.shape) for a in _coordinates(grid, pose, axis))
     structures, tumor, presser = _masks(tube, levels, s, u, v)
+    vertebrae, holes = _vertebrae(tube, levels, s, u, v), None
+    if spec.foramen is not None:
+        holes = foramina(tube, spec.foramen, s, u, v)
+        free = (holes.room < 0) & (structures == 0)
+        tumor |= free & (holes.tumor < 0)
+        vertebrae[free] = 0
     images = {role: _image(role, spec, tube, axis, pose, grid, levels) for role in spec.modalities}
     is_tumor = spec.mimic is None
+
+    def mask(name: str, array: Array | None) -> Image | None:
+        return None if array is None else Image(array, grid.ijk_to_ras, frame=FRAME, name=name)
 
     def label_map(name: str, array: Array, outlines: dict[int, Outline]) -> LabelMap:
         return LabelMap(Image(array.astype(np.uint8), grid.ijk_to_ras, frame=FRAME, name=name), outlines, "phantom")
@@ -67,14 +80,16 @@ def create_segment(spec: SegmentSpec) -> Segment:
     return Segment(
         spec,
         images,
-        label_map("vertebrae", _vertebrae(tube, levels, s, u, v), bones),
+        label_map("vertebrae", vertebrae, bones),
         label_map("lesions", tumor * TUMOR, {TUMOR: Outline(Structure.LESION, spec.level, "lesion-1", frame=FRAME)}),
         label_map("structures", structures, {
             CANAL: Outline(Structure.CANAL, frame=FRAME),
             SAC: Outline(Structure.THECAL_SAC, frame=FRAME),
             CORD: Outline(Structure.CORD, frame=FRAME),
         }),
-        None if is_tumor else Image(presser, grid.ijk_to_ras, frame=FRAME, name="mimic"),
+        mask("mimic", None if is_tumor else presser),
+        mask("nerve roots", None if holes is None else free & (holes.root < 0)),
+        mask("foraminal fat", None if holes is None else free & (holes.root >= 0) & (holes.tumor >= 0)),
         levels,
         pose,
         _truth(spec, tube),
@@ -167,7 +182,7 @@ def _vertebrae(tube: Tube, levels: Mapping[Level, float], s: Array, u: Array, v:
 def _image(
     role: Role, spec: SegmentSpec, tube: Tube, axis: Axis, pose: Array, grid: Grid, levels: Mapping[Level, float]
 ) -> Image:
-    """Signal of each thick slice as the mean of thin ones, with Rician noise."""
+    """Signal of each thick slice as the mean of thin ones, with the noise of MR or CT."""
     table = values(Role.T1 if role is Role.T1_GD else role, 175.0)
     if role is Role.T1_GD:
         table[Tissue.EPIDURAL_TUMOR] = table[Tissue.LYTIC] = 620.0
@@ -180,8 +195,13 @@ def _image(
         total += _signal(table, spec, tube, levels, s, u, v, width)
     volume = (total / _SUBSLICES).astype(np.float32)
     seed = spec.seed * 10 + list(Role).index(role)
-    noisy = rician(volume, spec.noise, seed)
-    return Image(np.clip(np.rint(noisy), 0, 32767).astype(np.int16), grid.ijk_to_ras, frame=FRAME, name=role.value)
+    if role is Role.CT:
+        add_noise(volume, spec.noise, seed, 0.0)
+    else:
+        volume = rician(volume, spec.noise, seed)
+    return Image(
+        np.clip(np.rint(volume), -1024, 32767).astype(np.int16), grid.ijk_to_ras, frame=FRAME, name=role.value
+    )
 
 
 def _signal(
@@ -203,6 +223,11 @@ def _signal(
             paint(Tissue.MARROW, solid + 1.0)
     if spec.mimic is None:
         paint(Tissue.LYTIC, _bone_tumor(tube, s, u, v))
+    if spec.foramen is not None:
+        holes = foramina(tube, spec.foramen, s, u, v)
+        paint(Tissue.EPIDURAL_FAT, holes.room)
+        paint(Tissue.EPIDURAL_TUMOR, holes.tumor)
+        paint(Tissue.ROOT, holes.root)
     paint(Tissue.EPIDURAL_FAT, cut.canal)
     paint(_PRESSER[spec.mimic], cut.presser)
     paint(Tissue.FLUID, cut.sac)
@@ -234,5 +259,6 @@ def _truth(spec: SegmentSpec, tube: Tube) -> dict[str, Any]:
         "reference": reference,
         "fluid_left": round(measures["fluid_area"] / max(reference["fluid_area"], 1e-6), 4),
         "cord_loss": round(1 - measures["cord_along"] / reference["cord_along"], 4) if spec.has_cord else None,
+        "lee": None if spec.foramen is None else {"side": spec.foramen.side, "grade": spec.foramen.lee},
         "profile": {"s_mm": s.tolist(), **{name: np.round(column, 3).tolist() for name, column in rows.items()}},
     }

@@ -26,6 +26,24 @@ MIMICS = ("retropulsed bone", "disc", "lipomatosis")
 
 
 @dataclass(frozen=True)
+class ForamenSpec:
+    """What lies in the foramina below the middle level of a segment.
+
+    :param side: "left", "right" or "" for none: where the tumor is.
+    :param lee: Lee's grade to build there: 0 to 3.
+    """
+
+    side: str = ""
+    lee: int = 0
+
+    def __post_init__(self) -> None:
+        if self.side not in ("", "left", "right"):
+            raise BadInput(f'Foraminal tumor lies left or right, not "{self.side}".')
+        if self.lee not in (0, 1, 2, 3):
+            raise BadInput(f"Lee's grades are 0 to 3, not {self.lee}.")
+
+
+@dataclass(frozen=True)
 class SegmentSpec:
     """Three to five vertebrae round one epidural tumor.
 
@@ -39,6 +57,7 @@ class SegmentSpec:
     :param half_length_mm: half length of the tumor along the canal, ramps included.
     :param curvature_deg: bend of the canal per 100 mm in the sagittal plane; kyphosis positive.
     :param mimic: what presses from the front instead of tumor, None for tumor.
+    :param foramen: what lies in the foramina below the level; None builds no foramina and no roots.
     :param spacing: in-plane and slice spacing of the images, mm.
     :param plane: "axial" or "sagittal" acquisition.
     :param tilt_deg: turn of the image's axes about right, anterior and superior.
@@ -56,6 +75,7 @@ class SegmentSpec:
     half_length_mm: float = 13.0
     curvature_deg: float = 15.0
     mimic: str | None = None
+    foramen: ForamenSpec | None = None
     modalities: tuple[Role, ...] = (Role.T2,)
     spacing: tuple[float, float] = (0.6, 3.0)
     plane: str = "axial"

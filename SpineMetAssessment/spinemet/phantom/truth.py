@@ -189,7 +189,7 @@ def _lesion(model: Model, level: Level, lesion: LesionShape, samples: Samples) -
     for name, index in PART_INDEX.items():
         chosen = samples.part == index
         shares[name] = round(100 * float(inside[chosen].mean()), 2) if chosen.any() else 0.0
-    joints = _joints(model.shapes[level], samples, inside)
+    joints = lesion_in_joints(model.shapes[level], samples, inside)
     x, y, z = samples.x[inside], samples.y[inside], samples.z[inside]
     blastic = float((lesion.blastic(x, y, z) >= 0.5).mean())
     involved = [name for name, share in shares.items() if share >= 100 * INVOLVED_SHARE]
@@ -217,7 +217,7 @@ def _lesion(model: Model, level: Level, lesion: LesionShape, samples: Samples) -
     }
 
 
-def _joints(shape: VertebraShape, samples: Samples, inside: Array) -> dict[str, float]:
+def lesion_in_joints(shape: VertebraShape, samples: Samples, inside: Array) -> dict[str, float]:
     """Lesion share (%) of the bone under the rib's joints by side; empty at levels without ribs."""
     found = {side: rib_joint(shape, samples, side) for side in ("left", "right")}
     return {side: round(100 * float(inside[joint].mean()), 2) for side, joint in found.items() if joint.any()}

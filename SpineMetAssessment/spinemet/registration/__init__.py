@@ -5,9 +5,11 @@ each can be trusted; `Hand` and `Landmark` take what a person knows better; `Rig
 to the moving image (RAS mm).
 """
 
+from spinemet.registration.hand import Hand, Landmark
 from spinemet.registration.metric import Agreement
 from spinemet.registration.motion import RigidMotion
-from spinemet.registration.register import Hand, Landmark, LevelTest, Registration, register
+from spinemet.registration.register import register
+from spinemet.registration.result import LevelTest, Registration
 from spinemet.registration.start import Candidate
 from spinemet.registration.trust import Trust, VertebraMotion
 

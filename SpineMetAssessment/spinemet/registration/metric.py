@@ -20,6 +20,7 @@ SOURCE_BINS = 24
 TARGET_BINS = 32
 FEWEST_POINTS = 50
 """With fewer in common, two images say nothing of each other."""
+RANGE_SAMPLES = 400_000
 TAIL_PERCENT = 0.5
 """Values beyond these percentiles share the outermost bins."""
 
@@ -144,15 +145,20 @@ def source_bins(values: NDArray) -> NDArray[np.int64]:
     return np.asarray(np.searchsorted(edges, values, side="right"), dtype=np.int64)
 
 
-def in_target_bins(array: NDArray, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """An image (k, j, i) in continuous bins, from its usual range of values (inside `mask`, if given)."""
-    values = array[np.isfinite(array)] if mask is None else array[mask & np.isfinite(array)]
+def in_target_bins(array: NDArray) -> Floats:
+    """An image (k, j, i) in continuous bins, from its usual range of values."""
+    flat = np.ravel(array)
+    values = flat[:: max(1, flat.size // RANGE_SAMPLES)]
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        values = flat[np.isfinite(flat)]
     if values.size == 0:
         return np.full(array.shape, np.nan, dtype=np.float32)
-    step = max(1, values.size // 200_000)
-    low, high = np.percentile(values[::step], [TAIL_PERCENT, 100 - TAIL_PERCENT])
-    scaled = (array - np.float32(low)) * np.float32((TARGET_BINS - 1) / max(float(high - low), 1e-6))
-    return np.clip(scaled, 0, TARGET_BINS - 1.001, dtype=np.float32)
+    low, high = np.percentile(values, [TAIL_PERCENT, 100 - TAIL_PERCENT])
+    scaled = np.subtract(array, np.float32(low), dtype=np.float32)
+    scaled *= np.float32((TARGET_BINS - 1) / max(float(high - low), 1e-6))
+    np.maximum(scaled, np.float32(0), out=scaled)
+    return np.minimum(scaled, np.float32(TARGET_BINS - 1.001), out=scaled)
 
 
 def agreement(arms: Arms, volume: Volume, parameters: Array) -> Agreement:

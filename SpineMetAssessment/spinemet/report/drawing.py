@@ -114,6 +114,10 @@ class Drawing:
         length = next((mm for mm in SCALE_BARS_MM if mm * unit <= 0.35 * self.width), SCALE_BARS_MM[-1])
         self.add(*scale_bar(length, length * unit, self.width - 8, self.height - 9, self._ink, self._halo))
 
+    def inner(self) -> Markup:
+        """What was drawn, to be put into another picture."""
+        return join(*self._parts)
+
     def svg(self, description: str) -> Markup:
         """The whole picture; `description` is read to those who cannot see it."""
         return svg(self.width, self.height, description, *self._parts)

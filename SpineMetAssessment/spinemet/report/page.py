@@ -16,18 +16,19 @@ from spinemet.report.alignment_section import alignment, bone_quality
 from spinemet.report.body_block import pedicles_table
 from spinemet.report.charts import height_chart
 from spinemet.report.drawing import Figure
+from spinemet.report.epidural_section import epidural
 from spinemet.report.figures import axial_cut, heights_cut, overview, sagittal_cut
 from spinemet.report.level_section import level_section
 from spinemet.report.limits_section import limits
 from spinemet.report.markup import Markup, join, tag
 from spinemet.report.pieces import figure
-from spinemet.report.sources import Sources
+from spinemet.report.sources import CanalSources, Sources
 from spinemet.report.summary_section import answer, header, legend, levels_table, warnings
 from spinemet.report.surfaces import Rendering
 
 REPORT_NAME = "report.html"
 STYLE_FILE = Path(__file__).with_name("report.css")
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Nothing is loaded and nothing runs, whatever the names in the files hold."""
 
 
@@ -39,15 +40,17 @@ def write_report(
     ref: ImageRef,
     vertebrae: LabelMap,
     lesions: LabelMap | None,
+    canal: CanalSources | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Write `folder`/report.html, whole or not at all, and return its path.
 
     :param image: the reference image that the pictures show; `ref` names it.
     :param vertebrae: outlines of the vertebrae; `lesions` of the lesions, None when there are none.
+    :param canal: image and outlines that epidural disease was graded on, None when it was not.
     :raises OutputError: the folder cannot be written, or the disk is full.
     """
-    sources = Sources(assessment, image, ref, vertebrae, lesions)
+    sources = Sources(assessment, image, ref, vertebrae, lesions, canal)
     target = Path(folder) / REPORT_NAME
     with written_file(target) as temporary:
         temporary.write_text(render(sources, progress), encoding="utf-8")
@@ -83,6 +86,7 @@ def render(sources: Sources, progress: Progress | None = None) -> str:
                     class_="overview", style=f"--picture:{max(260, round(overall.width))}px"),
             ),
             _spine(surfaces, missing, height_chart(assessment)),
+            epidural(sources),
             *levels,
             alignment(assessment),
             bone_quality(assessment),
@@ -131,7 +135,7 @@ def _page(assessment: Assessment, body: Markup) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("title", "SpineMet assessment"),
         tag("style", Markup(style)),

@@ -20,12 +20,26 @@ _BOX_WITHOUT_OUTLINE_MM = np.array([[-45.0, -55.0, -25.0], [45.0, 30.0, 25.0]])
 
 
 @dataclass(frozen=True, eq=False)
+class CanalSources:
+    """What the pictures of the canal are made from: the image that was graded, with its outlines.
+
+    :param labels: canal, thecal sac and cord, nested; `tumor` every number a lesion; both on the image's grid.
+    """
+
+    image: Image
+    ref: ImageRef
+    labels: LabelMap
+    tumor: LabelMap
+
+
+@dataclass(frozen=True, eq=False)
 class Sources:
     """One study, ready to be looked at.
 
     :param image: the reference image; `ref` names it.
     :param vertebrae: outlines of vertebrae.
     :param lesions: outlines of lesions, None when there are none.
+    :param canal: where epidural disease was graded, None when it was not.
     """
 
     assessment: Assessment
@@ -33,6 +47,7 @@ class Sources:
     ref: ImageRef
     vertebrae: LabelMap
     lesions: LabelMap | None
+    canal: CanalSources | None = None
 
     @cached_property
     def window(self) -> Window:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from spinemet.scene.session import Session, current_scene, headless_session
     from spinemet.scene.side_by_side import LinkedByVertebra, frames_of
     from spinemet.scene.terminology import load_terminology
+    from spinemet.scene.transforms import RegistrationNodes, registration_of, remove_registration, show_registration
     from spinemet.scene.volumes import image_from_volume, ref_from_volume, volume_from_image
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Look",
     "Mark",
     "MovedMeasurement",
+    "RegistrationNodes",
     "SceneResult",
     "Session",
     "Shown",
@@ -77,8 +79,10 @@ __all__ = [
     "read_assessment",
     "ref_from_volume",
     "register_layouts",
+    "registration_of",
     "remove_assessment",
     "remove_clipping_plane",
+    "remove_registration",
     "render_3d",
     "render_slice",
     "save_scene",
@@ -88,6 +92,7 @@ __all__ = [
     "show_clipping_plane",
     "show_group",
     "show_legend",
+    "show_registration",
     "shown_groups",
     "slice_nodes",
     "stale_inputs",
@@ -116,6 +121,7 @@ _HOMES = {
     ),
     "session": ("Session", "current_scene", "headless_session"),
     "terminology": ("load_terminology",),
+    "transforms": ("RegistrationNodes", "registration_of", "remove_registration", "show_registration"),
     "volumes": ("image_from_volume", "ref_from_volume", "volume_from_image"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -14,10 +14,13 @@ import slicer
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.case import Structure
 from spinemet.scene.mark_nodes import remove_displayed
+from spinemet.scene.markups import SHOWS, serves_nothing
 from spinemet.scene.segmentations import outlines_of
 
 ROLE_CLIP = "SpineMet.Clip"
 ROLE_PLANE = "SpineMet.ClippingPlane"
+OURS = "SpineMet.Clipping"
+"""Attribute of the plane and of the clip node."""
 PLANE_MM = 120.0
 """Side of the clipping plane's handle."""
 PLANE_COLOR = (0.8, 0.8, 0.8)
@@ -57,6 +60,7 @@ def show_clipping_plane(scene: Any, segmentation: Any, frame: VertebraFrame, *, 
     plane = display.GetNodeReference(ROLE_PLANE)
     if plane is None:
         plane = scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", "SpineMet clipping plane")
+        plane.SetAttribute(OURS, "1")
         plane.CreateDefaultDisplayNodes()
         _set_display(plane.GetDisplayNode())
         display.SetNodeReferenceID(ROLE_PLANE, plane.GetID())
@@ -71,6 +75,7 @@ def show_clipping_plane(scene: Any, segmentation: Any, frame: VertebraFrame, *, 
     clip = display.GetNodeReference(ROLE_CLIP)
     if clip is None:
         clip = scene.AddNewNodeByClass("vtkMRMLClipNode", "SpineMet clip")
+        clip.SetAttribute(OURS, "1")
         clip.SetHideFromEditors(True)
         display.SetNodeReferenceID(ROLE_CLIP, clip.GetID())
     if not clip.HasClippingNodeID(plane.GetID()):
@@ -96,12 +101,30 @@ def remove_clipping_plane(scene: Any, segmentation: Any) -> None:
         scene.RemoveNode(clip)
 
 
+def remove_clip_orphans(scene: Any) -> None:
+    """Remove planes and clip nodes whose outlines were deleted, and the clipping whose plane was."""
+    displays = [
+        scene.GetNthNodeByClass(index, "vtkMRMLSegmentationDisplayNode")
+        for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationDisplayNode"))
+    ]
+    used = [display for display in displays if not serves_nothing(display)]
+    for display in used:
+        if display.GetNodeReference(ROLE_CLIP) is not None and display.GetNodeReference(ROLE_PLANE) is None:
+            remove_clipping_plane(scene, display.GetDisplayableNode())
+    held = {display.GetNodeReferenceID(role) for display in used for role in (ROLE_PLANE, ROLE_CLIP)}
+    for kind in ("vtkMRMLMarkupsPlaneNode", "vtkMRMLClipNode"):
+        for node in [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]:
+            if node.GetAttribute(OURS) and node.GetID() not in held:
+                remove_displayed(scene, node)
+
+
 def _display(segmentation: Any) -> Any:
     segmentation.CreateDefaultDisplayNodes()
     return segmentation.GetDisplayNode()
 
 
 def _set_display(display: Any) -> None:
+    display.SetAttribute(SHOWS, "1")
     display.SetColor(*PLANE_COLOR)
     display.SetSelectedColor(*PLANE_COLOR)
     display.SetFillOpacity(0.08)

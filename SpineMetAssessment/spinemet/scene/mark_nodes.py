@@ -17,11 +17,14 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
+from spinemet.anatomy.by_hand import KYPHOSIS, SLIP, height_name, is_height
+from spinemet.anatomy.heights import Column
 from spinemet.colors import EVIDENCE, RGB
 from spinemet.evidence import Point
 from spinemet.levels import Level
 from spinemet.scene.layouts import MR_AXIAL, PRIOR_AXIAL, SAGITTAL_VIEWS
 from spinemet.scene.marks import HIDDEN_AT_FIRST, INVOLVED_SECTORS, Group, Kind, Mark, value_of
+from spinemet.scene.markups import SHOWS, serves_nothing
 from spinemet.scene.views import AXIAL_PICTURE, PICTURE
 
 ROLE_MARKS = "SpineMet.Marks"
@@ -161,6 +164,33 @@ def moved_measurements(scene: Any, parameter: Any) -> tuple[MovedMeasurement, ..
     return tuple(found)
 
 
+def hand_place(moved: MovedMeasurement) -> tuple[str, str] | None:
+    """Level and name under which the answers keep a moved measurement; None when they have no place for it.
+
+    A height that was moved to nothing is no height.
+    """
+    if is_height(moved.name) and moved.value <= 0:
+        return None
+    return _place_of(moved.levels, moved.name)
+
+
+def hand_places(node: Any) -> tuple[tuple[str, str], ...]:
+    """Levels and names of all that is measured by hand when this mark is moved."""
+    mark = _Shown(node)
+    if mark.kind is Kind.PLANE:
+        return tuple((mark.levels[0].value, height_name(column)) for column in Column)
+    place = _place_of(mark.levels, mark.plain["name"])
+    return (place,) if place else ()
+
+
+def _place_of(levels: tuple[Level, ...], name: str) -> tuple[str, str] | None:
+    if is_height(name):
+        return levels[0].value, name
+    if len(levels) == 2 and name.startswith(f"{KYPHOSIS} "):
+        return levels[0].value, KYPHOSIS
+    return (levels[0].value, SLIP) if len(levels) == 2 and name.startswith(f"{SLIP} of ") else None
+
+
 def put_back(parameter: Any, node_ids: Collection[str] | None = None) -> None:
     """Move marks back to where they were computed; by default all of a time point."""
     for node in moved_nodes(parameter):
@@ -209,6 +239,30 @@ def remove_displayed(scene: Any, node: Any) -> None:
     for item in (*displays, node.GetStorageNode(), node):
         if item is not None:
             scene.RemoveNode(item)
+
+
+def remove_orphans(scene: Any, parameters: Iterable[Any], roles: Collection[str]) -> None:
+    """Remove what a person left behind by deleting other nodes: marks that no time point refers to, display nodes.
+
+    :param parameters: the parameter nodes of all time points.
+    :param roles: node references by which they hold our markups.
+    """
+    held = {
+        node.GetNthNodeReferenceID(role, index)
+        for node in parameters
+        for role in roles
+        for index in range(node.GetNumberOfNodeReferences(role))
+    }
+    for node in _nodes(scene, "vtkMRMLMarkupsNode"):
+        if any(node.GetAttribute(name) for name in (KEY, "SpineMet.Level")) and node.GetID() not in held:
+            remove_displayed(scene, node)
+    for display in _nodes(scene, "vtkMRMLMarkupsDisplayNode"):
+        if display.GetAttribute(SHOWS) and serves_nothing(display):
+            scene.RemoveNode(display)
+
+
+def _nodes(scene: Any, kind: str) -> list[Any]:
+    return [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]
 
 
 @dataclass(frozen=True)
@@ -354,7 +408,8 @@ def _fill(node: Any, mark: Mark) -> None:
     if mark.unit:
         measurement = node.GetMeasurement("angle" if mark.kind is Kind.ANGLE else "length")
         measurement.SetPrintFormat(_PRINTED)
-    locked = mark.kind in (Kind.POINTS, Kind.CLOSED_CURVE)
+    # What nothing is graded by cannot be dragged.
+    locked = mark.kind in (Kind.POINTS, Kind.CLOSED_CURVE, Kind.CURVE) or mark.group is Group.COBB
     node.SetLocked(locked)
     node.EndModify(was_modifying)
 
@@ -395,6 +450,7 @@ def _set_display(display: Any, mark: Mark) -> None:
     """How a mark looks until the user changes it."""
     color = COLORS[Group.PARTS] if mark.name == INVOLVED_SECTORS else COLORS[mark.group]
     was_modifying = display.StartModify()
+    display.SetAttribute(SHOWS, "1")
     display.SetColor(*color)
     display.SetSelectedColor(*color)
     display.SetActiveColor(1.0, 1.0, 1.0)

@@ -8,6 +8,8 @@ from spinemet.assessment import LevelAssessment
 from spinemet.colors import EVIDENCE
 from spinemet.evidence import Measurement, Point
 
+SHOWS = "SpineMet.Display"
+"""Attribute of the display nodes that serve our markups alone: whoever deletes a markup leaves them behind."""
 GLYPH_MM = 1.6
 TEXT_SCALE = 2.5
 """Percent of the view's height, as Slicer scales labels."""
@@ -42,6 +44,7 @@ def set_display(node: Any) -> None:
     """How points look until the user changes it: hidden; small and without names, which would cover each other."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
+    display.SetAttribute(SHOWS, "1")
     display.SetColor(*EVIDENCE)
     display.SetSelectedColor(*EVIDENCE)
     display.SetUseGlyphScale(False)
@@ -51,3 +54,9 @@ def set_display(node: Any) -> None:
     display.SetPropertiesLabelVisibility(False)
     # Lines and planes show the same with less clutter; the list is there to be switched on.
     display.SetVisibility(False)
+
+
+def serves_nothing(display: Any) -> bool:
+    """Whether the node that a display node serves was removed from the scene."""
+    served = display.GetDisplayableNode()
+    return served is None or served.GetScene() is None

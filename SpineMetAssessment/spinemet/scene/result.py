@@ -21,6 +21,7 @@ from spinemet.errors import BadInput
 from spinemet.evidence import Point
 from spinemet.levels import Level
 from spinemet.scene.legend import remove_legend, show_legend
+from spinemet.scene.level_texts import LevelTexts
 from spinemet.scene.mark_nodes import mark_steps, remove_displayed, remove_marks
 from spinemet.scene.marks import Mark, marks_of
 from spinemet.scene.markups import evidence_of, fill_markups, set_display
@@ -117,10 +118,12 @@ def show_steps(
     surfaces: bool = False,
     previous: Assessment | None = None,
     marks: Iterable[Mark] | None = None,
+    texts: LevelTexts | None = None,
 ) -> Generator[None, None, SceneResult]:
     """What `show_assessment` does, in steps of a few milliseconds, so that nobody waits for a regrade.
 
     :param previous: what the scene shows now; nodes of levels that are the same in both are left alone.
+    :param texts: what was written of the assessments before this one.
     """
     reference = volumes.get(assessment.reference)
     if reference is None:
@@ -138,9 +141,9 @@ def show_steps(
     table = _own(scene, parameter, ROLE_TABLE, "vtkMRMLTableNode", f"SpineMet results {_when(assessment)}")
     parameter.EndModify(was_modifying)
     yield
-    text.SetText(json.dumps(assessment.to_json(), ensure_ascii=False))
-    yield
     fill_table(table, assessment)
+    yield
+    text.SetText((texts or LevelTexts()).text(assessment))
     yield
     evidence = yield from _show_evidence(scene, parameter, assessment, previous)
     if segmentation is not None:

@@ -62,8 +62,13 @@ class Thresholds:
     :param tumor_mm: thickness from which tumor in the canal counts as epidural disease.
     :param tumor_pixels: and this many acquired pixels,
     :param tumor_pixels_at_most_mm: but never more than this: coarse pixels must not hide a mass.
+    :param film_pixels: thinner tumor, down to this many pixels, leaves 1a open; a film of one voxel measures so much.
     :param indentation_mm: the sac is deformed beyond this.
     :param contact_pixels: tumor touches the cord when no more than this many acquired pixels of fluid lie between.
+    :param contact_at_most_mm: and never more fluid than this.
+    :param sure_contact_mm: tumor that runs along the cord's edge over this length touches it for sure.
+    :param sure_pixel_mm: but only where pixels are no wider than this.
+    :param hiding_mm: tumor may hide between voxels wider than this from side to side.
     :param cord_loss: share of depth or area that a compressed cord has lost.
     :param fluid_left: share of the usual fluid below which none is visible.
     :param wide_pixel_mm: pixels wider than this in the cut tell nothing sure.
@@ -72,11 +77,16 @@ class Thresholds:
     tumor_mm: float = 1.5
     tumor_pixels: float = 2.0
     tumor_pixels_at_most_mm: float = 3.0
+    film_pixels: float = 0.25
     indentation_mm: float = 1.0
     contact_pixels: float = 0.5
+    contact_at_most_mm: float = 0.7
+    sure_contact_mm: float = 2.0
+    sure_pixel_mm: float = 1.5
     cord_loss: float = 0.15
     fluid_left: float = 0.10
     wide_pixel_mm: float = 3.0
+    hiding_mm: float = 2.0
 
 
 DEFAULT = Thresholds()
@@ -94,6 +104,10 @@ class EsccMeasures:
     :param cord_shift: how far the cord is pushed against its reference.
     :param fluid_left: fluid against its reference, %.
     :param pixel: length that one acquired voxel smears together toward the tumor.
+    :param contact_edge: length of the cord's edge along which tumor lies in the cut; None where nobody measured it.
+    :param lateral_pixel: length that one acquired voxel smears together from side to side.
+    :param contact_length: along the canal; with the two depths of the cord it only makes the reason plainer.
+    :param tumor_beside: tumor lies in the bone at the canal's wall.
     """
 
     thickness: Measurement
@@ -104,6 +118,12 @@ class EsccMeasures:
     cord_shift: Measurement
     fluid_left: Measurement
     pixel: float
+    contact_edge: Measurement | None = None
+    lateral_pixel: float = 0.0
+    tumor_beside: bool = False
+    contact_length: Measurement | None = None
+    cord_depth: Measurement | None = None
+    expected_depth: Measurement | None = None
 
     @property
     def all(self) -> tuple[Measurement, ...]:
@@ -190,6 +210,14 @@ def grade(
     if measures.pixel > thresholds.wide_pixel_mm and measures.thickness.value:
         limits = (*limits, f"one voxel is {measures.pixel:.1f} mm wide in the cut: no statement on contact")
         possible |= {_ladder(decisions[0].yes is True, True, contact, False, False) for contact in (False, True)}
+    if measures.tumor_beside and measures.lateral_pixel > thresholds.hiding_mm and not decisions[0].yes:
+        limits = (*limits, f"slices {measures.lateral_pixel:.1f} mm apart from side to side: lateral tumor may hide")
+        possible.add(Grade.EPIDURAL)
+    if measures.thickness.value and measures.lateral_pixel > thresholds.wide_pixel_mm >= measures.pixel:
+        limits = (*limits, "sagittal slices: no statement on contact at the sides")
+    if decisions[0].yes and decisions[2].yes and decisions[1].yes is False:
+        limits = (*limits, "tumor touches the cord though the sac is not deformed: confirm")
+        possible.add(Grade.DEFORMED)
     found = None if any(item.yes is None for item in decisions[: _needed(decisions)]) else _nominal(decisions)
     ordered = tuple(item for item in Grade if item in possible)
     if found is not None and found not in ordered:
@@ -264,28 +292,47 @@ def entered_grade(level: Level, chosen: str, *, reader: str, reason: str = "") -
 
 
 def worst(results: Sequence[EsccResult]) -> EsccResult | None:
-    """The level whose highest possible grade is highest; of equals the one with the higher grade, then the first."""
+    """The level with the highest grade; of equals the one that may be higher, then the one whose cord has lost most,
+    then the one with the thickest tumor."""
     graded = [item for item in results if item.grade is not None or item.source is not Source.UNKNOWN]
     if not graded:
         return None
-    return max(graded, key=lambda item: (item.grade.order if item.grade else -1, item.possible[-1].order))
+
+    def measured(item: EsccResult, name: str) -> float:
+        return next((m.value for m in item.measurements if m.name == name and m.value is not None), 0.0)
+
+    return max(
+        graded,
+        key=lambda item: (
+            item.grade.order if item.grade else -1, item.possible[-1].order, measured(item, "cord loss"),
+            measured(item, "epidural thickness"),
+        ),
+    )  # fmt: skip
 
 
 def _decisions(m: EsccMeasures, t: Thresholds) -> tuple[_Decision, _Decision, _Decision, _Decision, _Decision]:
     """Is there epidural tumor; is the sac deformed; the cord touched; the cord compressed; the fluid gone?"""
     tumor = _at_least(m.thickness, max(t.tumor_mm, min(t.tumor_pixels * m.pixel, t.tumor_pixels_at_most_mm)))
-    if tumor.yes is False and m.thickness.value and m.thickness.value >= min(t.tumor_mm, m.pixel):
+    if tumor.yes is False and m.thickness.value and m.thickness.value >= t.film_pixels * m.pixel:
         # Thinner than the rule asks, yet there: nothing sure.
         tumor = _Decision(False, sure=False)
     deformed = _at_least(m.indentation, t.indentation_mm)
-    contact = _at_most(m.gap, t.contact_pixels * m.pixel)
-    by_share = _at_least(m.cord_loss, 100 * t.cord_loss)
-    by_length = _at_least(m.cord_loss_mm, m.pixel)
-    compressed = _both(by_share, by_length)
+    if deformed.yes and tumor.yes is False and m.thickness.value and m.thickness.value >= t.tumor_mm:
+        # Coarse pixels must not call a mass too thin that dents the sac.
+        tumor = _Decision(True, sure=False)
+    compressed = _at_least(m.cord_loss, 100 * t.cord_loss)
+    if compressed.yes and not _at_least(m.cord_loss_mm, m.pixel).yes:
+        # Less than a pixel of the cord is gone: the share says so, the image hardly can.
+        compressed = _Decision(True, sure=False)
+    contact = _contact(m, compressed, t)
+    effaced = _at_most(m.fluid_left, 100 * t.fluid_left)
+    if effaced.yes and compressed.yes is False and not compressed.sure:
+        # Where no fluid is left and the cord's own loss cannot tell, the fluid does.
+        compressed = _Decision(True, sure=False)
     if compressed.yes is False and m.cord_shift.value is not None and m.cord_shift.value >= m.pixel:
         # A cord that is pushed as a whole is abutted; whether it is pressed, too, stays open.
         compressed = _Decision(False, sure=False)
-    return tumor, deformed, contact, compressed, _at_most(m.fluid_left, 100 * t.fluid_left)
+    return tumor, deformed, contact, compressed, effaced
 
 
 def _at_least(measure: Measurement, threshold: float) -> _Decision:
@@ -300,13 +347,16 @@ def _at_most(measure: Measurement, threshold: float) -> _Decision:
     return _Decision(measure.value <= threshold, abs(measure.value - threshold) > (measure.uncertainty or 0.0))
 
 
-def _both(one: _Decision, other: _Decision) -> _Decision:
-    if one.yes is None or other.yes is None:
-        return _Decision(False) if False in (one.yes, other.yes) else _Decision(None)
-    yes = one.yes and other.yes
-    # Open when turning the unsure answers round would turn the conjunction round.
-    flips = {a and b for a, b in product(one.answers, other.answers)}
-    return _Decision(yes, sure=len(flips) == 1)
+def _contact(m: EsccMeasures, compressed: _Decision, t: Thresholds) -> _Decision:
+    """Near is not enough to be sure: tumor that runs along the cord, or presses it for sure, touches it."""
+    near = _at_most(m.gap, min(t.contact_pixels * m.pixel, t.contact_at_most_mm))
+    along = m.contact_edge.value if m.contact_edge is not None else None
+    runs_along = along is not None and along >= t.sure_contact_mm
+    if not near.yes:
+        return near
+    pressed = bool(compressed.yes and compressed.sure)
+    fine = m.pixel <= t.sure_pixel_mm
+    return _Decision(True, sure=pressed or (fine and (runs_along or near.sure)))
 
 
 def _ladder(tumor: bool, deformed: bool, contact: bool, compressed: bool, effaced: bool) -> Grade:
@@ -346,11 +396,21 @@ def _reason(found: Grade | None, m: EsccMeasures) -> str:
     if m.indentation.value is not None:
         words.append(f"sac indented {m.indentation.text()}")
     if found in HIGH_GRADE_IMAGING:
-        words.append("touches the cord")
-        if m.cord_loss.value is not None:
-            words.append(f"cord {m.cord_loss.value:.0f} % less than expected")
+        length = m.contact_length.value if m.contact_length is not None else None
+        words.append("touches the cord" + (f" over {length:.0f} mm" if length else ""))
+        words += _cord_words(m)
         if found is not Grade.ABUTTED and m.fluid_left.value is not None:
             words.append(f"{m.fluid_left.value:.0f} % of the fluid is left")
     elif m.gap.value is not None:
         words.append(f"{m.gap.text()} from the cord")
     return ", ".join(words)
+
+
+def _cord_words(m: EsccMeasures) -> list[str]:
+    if m.cord_loss.value is None:
+        return []
+    lost = f"{max(m.cord_loss.value, 0.0):.0f} % less than expected"
+    depth, expected = m.cord_depth, m.expected_depth
+    if depth is None or expected is None or expected.value is None:
+        return [f"cord {lost}"]
+    return [f"cord depth {depth.text()} against {expected.value:.1f} ({lost})"]

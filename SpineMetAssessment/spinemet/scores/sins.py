@@ -242,12 +242,14 @@ def involved_sides(
     shares: Mapping[str, Sequence[Measurement]],
     *,
     broken: Mapping[str, Sequence[str]] | None = None,
+    doubtful: Mapping[str, Sequence[str]] | None = None,
     thresholds: Thresholds = DEFAULT,
 ) -> Sides:
     """Which sides count as involved: one part from 15 % of its volume on, or with a broken cortex, is enough.
 
     :param shares: "left" and "right": lesion share (%) of each pedicle, facet and costovertebral joint.
     :param broken: parts whose cortex the lesion broke, by side.
+    :param doubtful: parts at whose border the cortex is broken, so that the break may be another part's, by side.
     """
     involved: dict[str, bool | None] = {}
     near, reasons, notes = [], [], []
@@ -265,6 +267,10 @@ def involved_sides(
             near.append(side)
             part = parts[states.index("near")]
             reasons.append(f"{part.name} is near the threshold of {thresholds.part_involved:g} % ({part.text(0)})")
+        elif at_border := (doubtful or {}).get(side, ()):
+            involved[side] = None
+            near.append(side)
+            reasons.append(f"the cortex is broken at the border of the {' and the '.join(at_border)}")
         else:
             involved[side] = False
     return Sides(involved, tuple(near), "; ".join(reasons), tuple(notes))

@@ -120,7 +120,9 @@ def sagittal_angle(upper: ArrayLike, lower: ArrayLike, right: NDArray[np.float64
     """Degrees by which the upper of two headward normals leans forward against the lower, seen from the right."""
     first, second = np.asarray(upper, dtype=float), np.asarray(lower, dtype=float)
     first, second = first - right * (first @ right), second - right * (second @ right)
-    return -float(np.degrees(np.arctan2(np.cross(second, first) @ right, second @ first)))
+    (a, b, c), (d, e, f) = second.tolist(), first.tolist()
+    across = np.array([b * f - c * e, c * d - a * f, a * e - b * d])
+    return -float(np.degrees(np.arctan2(across @ right, second @ first)))
 
 
 def angle_measurement(

@@ -14,7 +14,7 @@ import numpy as np
 from spinemet.anatomy.alignment.angles import SUPINE, landmarks, posture_limit
 from spinemet.anatomy.alignment.listhesis import SLIP_MM, listhesis
 from spinemet.anatomy.alignment.white_panjabi import angulation_note
-from spinemet.anatomy.alignment.whole import Pair, neighbors, segmental_kyphosis, wedge
+from spinemet.anatomy.alignment.whole import Alignment, Pair, measure_alignment, neighbors, segmental_kyphosis, wedge
 from spinemet.anatomy.bone.collapse import fractured_levels
 from spinemet.anatomy.spine import Spine
 from spinemet.evidence import Measurement, unknown
@@ -42,19 +42,22 @@ def alignment_candidates(
     *,
     unusable: Collection[Level] = frozenset(),
     posture: str = SUPINE,
+    measured: Alignment | None = None,
 ) -> tuple[Measurement, ...]:
     """Translations and kyphoses at `level` that a person should judge; empty when there are none.
 
     :param prior: the same patient's spine at an earlier time.
     :param unusable: levels with cement, hardware or a known deformity: their angles are no reference, nor are those
         of levels that look fractured. A lesion alone does not bend a spine.
+    :param measured: angles and slips of `spine`, some of them by hand; by default they are measured here.
     """
+    alignment = measured or measure_alignment(spine, posture=posture)
     pairs = [pair for pair in neighbors(spine) if level in pair]
     barred = _barred(level, spine, unusable)
     found: list[Measurement] = []
     for pair in pairs:
-        found += _slips(spine, prior, pair)
-        found += _kyphoses(level, spine, prior, pair, barred, posture)
+        found += _slips(alignment, prior, pair)
+        found += _kyphoses(level, spine, prior, pair, barred, alignment, posture)
     return tuple(found)
 
 
@@ -63,20 +66,20 @@ def _barred(level: Level, spine: Spine, unusable: Collection[Level]) -> set[Leve
     return {level, *unusable, *fractured_levels(spine, unusable)}
 
 
-def _beyond(spine: Spine, pair: Pair, barred: set[Level], posture: str) -> Measurement:
+def _beyond(alignment: Alignment, pair: Pair, barred: set[Level], posture: str) -> Measurement:
     """Segmental kyphosis of a pair minus what the nearest pairs that are not `barred` let expect.
 
     The normal spine's course from segment to segment is allowed for (`NORMAL_DEG`).
     """
     name = f"kyphosis {_pair(pair)} beyond the neighbors"
     method = "segmental kyphosis minus that of the neighbors"
-    own = segmental_kyphosis(spine, *pair, posture=posture)
+    own = alignment.kyphosis[pair]
     if own.value is None:
         return unknown(name, "deg", own.reason, method)
-    pairs = list(neighbors(spine))
+    pairs = list(alignment.kyphosis)
     place = pairs.index(pair)
-    above = _reference(spine, pairs, range(place - 1, -1, -1), barred)
-    below = _reference(spine, pairs, range(place + 1, len(pairs)), barred)
+    above = _reference(alignment, pairs, range(place - 1, -1, -1), barred)
+    below = _reference(alignment, pairs, range(place + 1, len(pairs)), barred)
     sides = [side for side in (above, below) if side is not None]
     if not sides:
         return unknown(name, "deg", "no intact pair of vertebrae near enough to compare the angle with", method)
@@ -98,8 +101,8 @@ def _beyond(spine: Spine, pair: Pair, barred: set[Level], posture: str) -> Measu
     )  # fmt: skip
 
 
-def _slips(spine: Spine, prior: Spine | None, pair: Pair) -> list[Measurement]:
-    slip = listhesis(landmarks(spine), *pair)
+def _slips(alignment: Alignment, prior: Spine | None, pair: Pair) -> list[Measurement]:
+    slip = alignment.slips[pair]
     before = listhesis(landmarks(prior), *pair) if prior is not None else None
     found = []
     for now, then in (
@@ -116,23 +119,28 @@ def _slips(spine: Spine, prior: Spine | None, pair: Pair) -> list[Measurement]:
 
 
 def _kyphoses(
-    level: Level, spine: Spine, prior: Spine | None, pair: Pair, barred: set[Level], posture: str
+    level: Level,
+    spine: Spine,
+    prior: Spine | None,
+    pair: Pair,
+    barred: set[Level],
+    alignment: Alignment,
+    posture: str,
 ) -> list[Measurement]:
     found = []
-    excess = _beyond(spine, pair, barred, posture)
+    excess = _beyond(alignment, pair, barred, posture)
     if excess.value is not None and excess.value >= KYPHOSIS_DEG and not _of_the_other(level, spine, pair):
         note = angulation_note(pair[0], excess)
         limits = (*excess.limits, *_near(excess.value, KYPHOSIS_DEG, excess), *((note,) if note else ()), CONFIRM)
         found.append(replace(excess, limits=limits))
-    change = _change(spine, prior, pair, posture) if prior is not None else None
+    change = _change(alignment.kyphosis[pair], prior, pair, posture) if prior is not None else None
     if change is not None and change.value is not None and change.value >= KYPHOSIS_DEG:
         limits = (*change.limits, *_near(change.value, KYPHOSIS_DEG, change), CONFIRM)
         found.append(replace(change, limits=limits))
     return found
 
 
-def _change(spine: Spine, prior: Spine, pair: Pair, posture: str) -> Measurement | None:
-    now = segmental_kyphosis(spine, *pair, posture=posture)
+def _change(now: Measurement, prior: Spine, pair: Pair, posture: str) -> Measurement | None:
     then = segmental_kyphosis(prior, *pair, posture=posture)
     if now.value is None or then.value is None:
         return None
@@ -144,12 +152,12 @@ def _change(spine: Spine, prior: Spine, pair: Pair, posture: str) -> Measurement
 
 
 def _reference(
-    spine: Spine, pairs: list[Pair], order: range, barred: Collection[Level]
+    alignment: Alignment, pairs: list[Pair], order: range, barred: Collection[Level]
 ) -> tuple[int, Measurement] | None:
     """The nearest pair in one direction whose vertebrae are both intact, and its angle."""
     for index in order[:FARTHEST_PAIR]:
         if not set(pairs[index]) & set(barred):
-            angle = segmental_kyphosis(spine, *pairs[index])
+            angle = alignment.kyphosis[pairs[index]]
             if angle.known:
                 return index, angle
     return None

@@ -82,11 +82,29 @@ def listhesis(marks: Landmarks, above: Level, below: Level) -> Listhesis:
         else Measurement(names[1], float(moved @ side), "mm", METHOD, position, margin)
     )
     lateral = replace(lateral, limits=_with(lateral.limits, translation_note(lateral, below)))
-    share = 100 * abs(forward) / lower.depth
-    direction = _direction(forward, lateral.value)
-    grade = _grades(share, 100 * margin / lower.depth) if forward >= SLIP_MM else ""
+    return _graded(above, below, sagittal, lateral, names[2], lower.depth)
+
+
+def measured_anew(found: Listhesis, sagittal: Measurement, depth: float | None) -> Listhesis:
+    """The slip of a pair with another sagittal displacement; share, direction and grade follow.
+
+    :param depth: of the lower endplate, mm; None where it is not known.
+    """
+    return _graded(found.above, found.below, sagittal, found.lateral, found.percent.name, depth)
+
+
+def _graded(
+    above: Level, below: Level, sagittal: Measurement, lateral: Measurement, name: str, depth: float | None
+) -> Listhesis:
+    """With the share of the depth, under `name`, the direction and Meyerding's grade."""
+    if sagittal.value is None or depth is None:
+        percent = unknown(name, "%", "the depth of the lower endplate is not known", sagittal.method)
+        return Listhesis(above, below, sagittal, lateral, percent)
+    share, margin = 100 * abs(sagittal.value) / depth, 100 * (sagittal.uncertainty or 0.0) / depth
+    direction = _direction(sagittal.value, lateral.value)
+    grade = _grades(share, margin) if sagittal.value >= SLIP_MM else ""
     percent = Measurement(
-        names[2], share, "%", "slip / depth of the lower endplate", position, 100 * margin / lower.depth,
+        name, share, "%", "slip / depth of the lower endplate", sagittal.position, margin,
         limits=tuple(text for text in (direction, f"Meyerding {grade}" if grade else "") if text),
     )  # fmt: skip
     return Listhesis(above, below, sagittal, lateral, percent, direction, grade)

@@ -59,6 +59,7 @@ SMOOTH_MM = 2.0
 TURNS_DEG = (24.0, 12.0)
 """How far the plane is turned to both sides to find its least section, first and then."""
 THREE = np.array([-1.0, 0.0, 1.0])
+IN_PLANE = ndimage.generate_binary_structure(2, 1)
 OUTSIDE = 0.25
 """Samples with less bone than this do not belong to a section that is looked at."""
 LOOK_MM, LOOKS_MM = 1.0, np.array([-2.0, 0.0, 2.0])
@@ -73,9 +74,10 @@ BAND_MM = 2.5
 """Width is read within this distance above and below the middle: the ends flare into facet and body."""
 RESOLVED_VOXELS = 1.5
 """A pedicle narrower than this many voxels is shown with a warning [D]."""
-BORDER_95 = 0.57
-"""Half-width (95 %) of the width, in voxels across it: two borders, evened out over the section; from phantoms."""
-MODEL_MM = 0.25
+BORDER_95, HEIGHT_BORDER_95 = 0.45, 0.57
+"""Half-width (95 %) of width and height, in voxels along each: two borders, evened out over the section; from phantoms
+(seeds from 1001 on)."""
+MODEL_MM, HEIGHT_MODEL_MM = 0.1, 0.5
 """Half-width (95 %) that stays at fine voxels: fillets to body and facet; from phantoms."""
 ALIKE = 0.05
 """Sections larger than the least by this share count for 1/e in the isthmus's place and ±."""
@@ -201,8 +203,10 @@ def _measure(vertebra: Vertebra, ring: ArchRing, samples: LocalSamples, side: Si
         limits = (f"the pedicle is hardly wider than a voxel ({voxel[0]:.1f} mm)",)
     position = _point(isthmus.center)
     name = f"{side.value} pedicle"
-    sure_width = float(np.sqrt((BORDER_95 * voxel[0]) ** 2 + MODEL_MM**2 + (2 * isthmus.spread[0]) ** 2))
-    sure_height = float(np.sqrt((BORDER_95 * voxel[2]) ** 2 + (2 * MODEL_MM) ** 2 + (2 * isthmus.spread[1]) ** 2))
+    sure_width = float(np.sqrt((BORDER_95 * voxel[0]) ** 2 + MODEL_MM**2 + isthmus.spread[0] ** 2))
+    sure_height = float(
+        np.sqrt((HEIGHT_BORDER_95 * voxel[2]) ** 2 + HEIGHT_MODEL_MM**2 + (2 * isthmus.spread[1]) ** 2)
+    )
     sure_area = section.area * float(np.hypot(sure_width / width, sure_height / height))
     return Pedicle(
         side,
@@ -285,7 +289,8 @@ def _plane_axes(axis: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
     """Local unit vectors across (to the right) and up in the plane whose normal is `axis`."""
     up = np.array([0.0, 0.0, 1.0]) - axis * axis[2]
     up /= np.linalg.norm(up)
-    return np.cross(axis, up), up
+    across = [axis[1] * up[2] - axis[2] * up[1], axis[2] * up[0] - axis[0] * up[2], axis[0] * up[1] - axis[1] * up[0]]
+    return np.array(across), up
 
 
 def _isthmus(vertebra: Vertebra, ring: ArchRing, center: NDArray[np.float64], axis: NDArray[np.float64]) -> _Isthmus:
@@ -349,17 +354,16 @@ def _nearest_piece(
     inside: NDArray[np.bool_], right: NDArray[np.float64], superior: NDArray[np.float64], anchor: NDArray[np.float64]
 ) -> NDArray[np.bool_] | None:
     """The piece of a section nearest to `anchor`, specks left out; None without one."""
-    pieces, count = ndimage.label(inside)
+    pieces, count = ndimage.label(inside, IN_PLANE)
     if count == 0:
         return None
     areas = np.bincount(pieces.ravel(), minlength=count + 1) * (right[1] - right[0]) * (superior[1] - superior[0])
     areas[0] = 0.0
+    large = np.flatnonzero(areas >= max(6.0, 0.1 * float(areas.max())))
+    if large.size < 2:
+        return np.asarray(pieces == large[0]) if large.size else None
     away = np.hypot(right[:, None] - anchor[0], superior - anchor[1])
-    nearest = ndimage.minimum(away, pieces, np.arange(count + 1))
-    nearest[areas < max(6.0, 0.1 * float(areas.max()))] = np.inf
-    if not np.isfinite(nearest).any():
-        return None
-    return np.asarray(pieces == int(np.argmin(nearest)))
+    return np.asarray(pieces == min(large, key=lambda number: float(away[pieces == number].min())))
 
 
 def _point(vector: NDArray[np.float64]) -> Point:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemet.anatomy.canal import projected
+from spinemet.anatomy.kept import kept
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.errors import NotMeasurable
@@ -62,6 +63,7 @@ class ArchRing:
         return self.front - self.back
 
 
+@kept
 def arch_ring(vertebra: Vertebra) -> ArchRing:
     """Find the ring of a measured vertebra.
 

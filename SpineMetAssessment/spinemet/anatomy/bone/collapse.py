@@ -7,6 +7,7 @@ posterior height is shown, never the reference. SINS takes the worst of the thre
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -79,7 +80,13 @@ def collapse(
         return _unknown(reason, curve)
     vertebra = spine[level]
     if prior is not None:
-        references = {plane: {column: prior[plane][column].measurement for column in Column} for plane in Plane}
+        references = {
+            plane: {
+                column: replace(prior[plane][column].measurement, name=_reference_name(column), position=None)
+                for column in Column
+            }
+            for plane in Plane
+        }
         return _compare(vertebra, references, (), METHOD_PRIOR, curve)
     above, below = reference_levels(level, spine, {*involved, *excluded})
     neighbors = tuple(item for item in (above, below) if item is not None)
@@ -96,13 +103,26 @@ def fractured_levels(spine: Spine, suspect: Collection[Level] = frozenset()) -> 
 
     :param suspect: levels that do not take part in the prediction of other levels' heights.
     """
+    known = _FRACTURED.setdefault(spine, {})
+    unfit = frozenset(suspect)
+    if unfit not in known:
+        known[unfit] = _fractured(spine, unfit)
+    return known[unfit]
+
+
+_FRACTURED: weakref.WeakKeyDictionary[Spine, dict[frozenset[Level], dict[Level, str]]] = weakref.WeakKeyDictionary()
+"""Kept as long as a spine is, since it never changes: every level asks for it."""
+
+
+def _fractured(spine: Spine, suspect: frozenset[Level]) -> dict[Level, str]:
     found = {}
+    curve = height_curve(spine)
     for level, vertebra in spine.vertebrae.items():
         heights = _heights(vertebra)
         if heights is None:
             continue
         ratio = min(heights) / max(heights)
-        expected = _predicted(level, spine, suspect)
+        expected = _predicted(level, curve, suspect)
         if ratio < MIN_COLUMN_RATIO:
             found[level] = f"{level}: the lowest column is {100 * ratio:.0f} % of the highest"
         elif expected is not None and float(np.mean(heights)) < MIN_AGAINST_OTHERS * expected:
@@ -136,15 +156,15 @@ def _heights(vertebra: Vertebra) -> list[float] | None:
     return known if len(known) == len(values) else None
 
 
-def _predicted(level: Level, spine: Spine, suspect: Collection[Level]) -> float | None:
+def _predicted(level: Level, curve: tuple[tuple[Level, float], ...], suspect: Collection[Level]) -> float | None:
     """Height that the other bodies of the same region of the spine let expect, by a robust line along the levels."""
-    others = [(item.order, value) for item, value in height_curve(spine) if item is not level and item not in suspect]
+    others = [(item.order, value) for item, value in curve if item is not level and item not in suspect]
     near = [(order, value) for order, value in others if abs(order - level.order) <= 2 * FARTHEST_NEIGHBOR]
     if len(near) < OTHERS_NEEDED:
         return None
     order, value = np.array(near).T
-    pairs = [(a, b) for a in range(len(order)) for b in range(a)]
-    slope = float(np.median([(value[a] - value[b]) / (order[a] - order[b]) for a, b in pairs]))
+    a, b = np.tril_indices(len(order), -1)
+    slope = float(np.median((value[a] - value[b]) / (order[a] - order[b])))
     return float(np.median(value - slope * order) + slope * level.order)
 
 

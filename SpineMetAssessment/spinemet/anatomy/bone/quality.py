@@ -6,8 +6,9 @@ osteoporosis, on unenhanced CT at 120 kVp. Values are not calibrated with a phan
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -66,16 +67,19 @@ def bone_quality(
     excluded: Collection[Level] = frozenset(),
     contrast: bool | None = None,
     kvp: float | None = None,
+    density_of: Callable[[Vertebra, tuple[str, ...]], Measurement] | None = None,
 ) -> BoneQuality:
     """Trabecular density of uninvolved thoracic and lumbar bodies.
 
     :param ct: HU on the grid of the vertebra outlines; None without a CT.
     :param involved: levels with a lesion; `excluded` those with cement or hardware.
     :param contrast: whether contrast was given, None when the files do not say; `kvp` likewise.
+    :param density_of: `trabecular_density` of a vertebra in `ct`, where the caller keeps them.
     :raises GridMismatch: the CT does not lie on the outlines' grid.
     """
     if ct is None:
         return BoneQuality({}, "", "no CT: density is measured in Hounsfield units only")
+    density_of = density_of or partial(trabecular_density, ct)
     fractured = fractured_levels(spine, {*involved, *excluded})
     barred = {
         **dict.fromkeys(fractured, "fractured"),
@@ -84,7 +88,7 @@ def bone_quality(
     }
     warnings = _warnings(contrast, kvp)
     densities = {
-        level: _left_out(level, barred[level]) if level in barred else trabecular_density(ct, vertebra, warnings)
+        level: _left_out(level, barred[level]) if level in barred else density_of(vertebra, warnings)
         for level, vertebra in spine.vertebrae.items()
         if level.region in (Region.THORACIC, Region.LUMBAR)
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,21 +87,24 @@ def rigidity(
     *,
     involved: Collection[Level],
     excluded: Collection[Level] = frozenset(),
+    profile_of: Callable[[Vertebra], RigidityProfile | None] | None = None,
 ) -> Rigidity:
     """Rigidity of the body at `level` against the nearest uninvolved, unfractured neighbors.
 
     :param ct: HU; None without a CT.
     :param involved: levels with a lesion; `excluded` those with cement or hardware; never a reference.
+    :param profile_of: `rigidity_profile` of a vertebra in `ct`, where the caller keeps them.
     """
     if ct is None:
         return _unknown("no CT: rigidity is estimated from density")
+    profile_of = profile_of or partial(rigidity_profile, ct)
     if level not in spine.vertebrae or not spine[level].measured:
         return _unknown(spine[level].reason if level in spine.vertebrae else f"{level} is not outlined")
-    own = _weakest(ct, spine[level])
+    own = _weakest(profile_of(spine[level]))
     if own is None:
         return _unknown("too few whole slices of the body")
     barred = {level, *involved, *excluded, *fractured_levels(spine, {*involved, *excluded})}
-    found = [(item, _weakest(ct, spine[item])) for item in _neighbors(level, spine, barred)]
+    found = [(item, _weakest(profile_of(spine[item]))) for item in _neighbors(level, spine, barred)]
     others = {item: weakest for item, weakest in found if weakest is not None}
     frame = spine[level].frame
     absolute = [
@@ -168,9 +172,8 @@ def sum_slices(inside: LocalSamples, values: NDArray[np.float64], modulus: Modul
     return RigidityProfile(inside.axis(2), axial / 1e3, sagittal / 1e6, coronal / 1e6)
 
 
-def _weakest(ct: Image, vertebra: Vertebra) -> tuple[tuple[float, float], tuple[float, float]] | None:
+def _weakest(profile: RigidityProfile | None) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """Least EA and least EI with the heights at which they are found."""
-    profile = rigidity_profile(ct, vertebra)
     if profile is None or len(profile.heights) < 2 or profile.axial.max() <= 0:
         return None
     bending = np.minimum(profile.sagittal, profile.coronal)

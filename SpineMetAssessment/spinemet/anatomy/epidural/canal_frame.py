@@ -18,11 +18,15 @@ Array = NDArray[np.float64]
 FEWEST_BINS = 4
 """Fewer centroids than this make no curve."""
 
+LEAST_UPRIGHT = 0.5
+"""The canal runs from head to tail within 60°; an outline whose longest way does not is too short. Ours."""
+
 CENTROID_ERROR_MM = 0.35
 """How far a slab's centroid may lie off the smooth centerline: outlines are stepped. Ours."""
 
 _BIN_MM = 3.0
 _DENSE_MM = 0.5
+_ENOUGH = 60_000
 _ROUNDS = 3
 
 
@@ -85,9 +89,11 @@ def canal_frame(outline: Image) -> CanalFrame:
     voxels = np.argwhere(outline.array)[:, ::-1]
     if len(voxels) < 20:
         raise NotMeasurable("The outline of the spinal canal is empty or nearly so; outline it along the spine.")
-    points = outline.to_world(voxels)
+    points = outline.to_world(voxels[:: 1 + len(voxels) // _ENOUGH])
     middle = points.mean(axis=0)
     axis = np.linalg.eigh(np.cov((points - middle).T))[1][:, -1]
+    if abs(axis[2]) < LEAST_UPRIGHT:
+        raise NotMeasurable("The outlined canal is wider than long; outline it over two levels.")
     axis = axis if axis[2] <= 0 else -axis
     along = (points - middle) @ axis
     direction = axis

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from spinemet.anatomy.epidural.canal_frame import CanalFrame
 from spinemet.errors import BadInput
-from spinemet.image import Grid, Image
+from spinemet.image import Grid, Image, Region
 
 Array = NDArray[np.float64]
 
@@ -19,6 +19,15 @@ STRUCTURES = ("canal", "sac", "cord", "tumor")
 
 _MARGIN_MM = 3.0
 _FINEST_MM, _COARSEST_MM = 0.25, 0.5
+_BETWEEN_MM = 0.75, 2.0
+"""Cuts lie half a slice apart, but within these limits."""
+_STEP_PIXELS = 0.45
+"""Not one half: points that fall onto the edges between voxels would all count to one side."""
+_SOFT = np.array([0.25, 0.5, 0.25], np.float32)
+_CORE = 0.75
+"""Where the mask, interpolated but not softened, is at least this, it lies a quarter of a voxel within its edges."""
+_SOFTENED = 1.5
+"""Axes with voxels up to this many times the finest are softened: neighbors across thick slices are strangers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +53,11 @@ class CutPlan:
         return self.u
 
     @property
+    def margin(self) -> float:
+        """How far beyond the canal the cuts reach at least, mm."""
+        return _MARGIN_MM
+
+    @property
     def spacing(self) -> float:
         """Distance between cuts along the canal, mm."""
         return float(self.s[1] - self.s[0]) if len(self.s) > 1 else 1.0
@@ -57,6 +71,17 @@ class CutPlan:
             + self.u[None, None, :, None] * right[:, None, None, :]
             + self.v[None, :, None, None] * anterior[:, None, None, :]
         )
+
+    def region(self, part: slice) -> Region:
+        """The voxels that some of the cuts can see, with room for what is softened across its edge."""
+        cuts = np.arange(len(self.s))[part]
+        ends = np.unique([cuts[0], cuts[len(cuts) // 2], cuts[-1]])
+        right, anterior, _ = self.frame.axes(self.s[ends])
+        half = float(self.u[-1])
+        corners = [
+            self.frame.center(self.s[ends]) + a * right + b * anterior for a in (-half, half) for b in (-half, half)
+        ]
+        return self.grid.region_around(np.concatenate(corners), 2.0 * float(self.grid.spacing.max()) + 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +148,9 @@ def plan_cuts(frame: CanalFrame, canal: Image, span: tuple[float, float] | None 
     if high <= low:
         raise BadInput("No part of the canal lies between the two places asked for; choose others.")
     grid = canal.grid
-    step = float(np.clip(grid.spacing.min() / 2, _FINEST_MM, _COARSEST_MM))
+    step = float(np.clip(_STEP_PIXELS * grid.spacing.min(), _FINEST_MM, _COARSEST_MM))
     way = frame.axes((low + high) / 2)[2]
-    between = float(np.clip(np.max(np.abs(grid.directions.T @ way) * grid.spacing) / 2, 0.5, 2.0))
+    between = float(np.clip(np.max(np.abs(grid.directions.T @ way) * grid.spacing) / 2, *_BETWEEN_MM))
     reach = _reach_of(frame, canal, low, high)
     half = reach + _MARGIN_MM
     return CutPlan(frame, np.arange(low, high + 1e-6, between), step, np.arange(-half, half + step, step), reach, grid)
@@ -142,25 +167,38 @@ def sample_cuts(
 ) -> Cuts:
     """Sample outlines in the cuts of a plan.
 
-    Masks are interpolated linearly between voxel centers and cut at one half, so an edge lies between voxels where
-    the outline does.
+    Masks are softened by half a voxel within their finest plane, interpolated linearly between voxel centers and cut
+    at one half: the steps of an outline go, its edges and its area stay, and what is two voxels thick keeps its width.
+    Of tumor even a film of one voxel is kept, which softening alone would take away.
 
     :param canal: boolean mask of the bony canal; the others (sac with or without the cord in it) on the same grid.
     :param part: which of the plan's cuts.
     :raises GridMismatch: the masks lie on different grids.
     """
-    points = plan.points(part)
-    index = plan.grid.to_index(points).reshape(-1, 3)
-    masks = {}
-    for name, mask in {"canal": canal, "sac": sac, "cord": cord, "tumor": tumor}.items():
-        shape = points.shape[:-1]
+    for mask in (sac, cord, tumor):
         if mask is not None:
             canal.require_grid(mask)
-        masks[name] = np.zeros(shape, bool) if mask is None else _sampled(mask, index).reshape(shape)
-    masks["sac"] = masks["sac"] | masks["cord"]
-    masks["canal"] = masks["canal"] | masks["sac"]
+    region = plan.region(part)
+    crops = {
+        name: None if mask is None else mask.array[region].astype(bool, copy=False)
+        for name, mask in {"canal": canal, "sac": sac, "cord": cord, "tumor": tumor}.items()
+    }
+    for inner, outer in (("cord", "sac"), ("sac", "canal")):
+        one, other = crops[inner], crops[outer]
+        crops[outer] = other if one is None else one if other is None else one | other
+    points = plan.points(part)
+    shape = points.shape[:-1]
+    index, near = _within(plan.grid.crop(region).to_index(points).reshape(-1, 3), region)
+    spacing = plan.grid.spacing[::-1]
+    masks = {"canal": _sampled(crops["canal"], index, spacing) & near}
+    inside = np.flatnonzero(masks["canal"])
+    within = index[:, inside]
+    for name in ("sac", "cord"):
+        masks[name] = np.zeros(len(near), bool)
+        masks[name][inside] = _sampled(crops[name], within, spacing)
+    masks["tumor"] = (_sampled(crops["tumor"], index, spacing) | _film(crops["tumor"], index)) & near
     masks["epidural"] = masks["tumor"] & masks["canal"] & ~masks["sac"]
-    return Cuts(plan, plan.s[part], masks)
+    return Cuts(plan, plan.s[part], {name: mask.reshape(shape) for name, mask in masks.items()})
 
 
 def joined_cuts(pieces: Sequence[Cuts]) -> Cuts:
@@ -184,18 +222,56 @@ def _reach_of(frame: CanalFrame, canal: Image, low: float, high: float) -> float
     return float(np.clip(np.percentile(away, 99.5), 5.0, 27.0))
 
 
-def _sampled(mask: Image, index: Array) -> NDArray[np.bool_]:
-    """Whether the linearly interpolated mask is at least one half at voxel indices (n, 3) in (i, j, k)."""
-    solid = np.argwhere(mask.array)
-    if not len(solid):
-        return np.zeros(len(index), bool)
-    low, high = np.maximum(solid.min(axis=0) - 1, 0), solid.max(axis=0) + 2
-    crop = mask.array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    crop = np.pad(crop, 1).astype(np.float32)
-    places = index[:, ::-1].T - (low - 1)[:, None]
-    # Beyond the image's outermost voxel centers an outline goes on to the voxel's edge.
-    size = np.array(mask.shape)[:, None]
-    at_edge = np.clip(index[:, ::-1].T, 0, size - 1) - (low - 1)[:, None]
-    near = np.all(np.abs(places - at_edge) <= 0.5, axis=0)
-    values = ndimage.map_coordinates(crop, np.where(near, at_edge, places), order=1, mode="constant", prefilter=False)
-    return np.asarray(values >= 0.5)
+def sampled(mask: Image, points: Array) -> NDArray[np.bool_]:
+    """Whether RAS points (…, 3) lie within an outline, its steps softened as in `sample_cuts`."""
+    try:
+        region = mask.grid.region_around(points.reshape(-1, 3), 2.0 * float(mask.spacing.max()))
+    except BadInput:
+        return np.zeros(points.shape[:-1], bool)
+    crop = mask.crop(region)
+    index, near = _within(crop.to_index(points).reshape(-1, 3), region)
+    inside = _sampled(crop.array.astype(bool, copy=False), index, mask.spacing[::-1]) & near
+    return inside.reshape(points.shape[:-1])
+
+
+def _within(ijk: Array, region: Region) -> tuple[Array, NDArray[np.bool_]]:
+    """Indices (3, n) in (k, j, i) moved into a crop, and whether they were within it (n,).
+
+    Beyond the image's outermost voxel centers an outline goes on to the voxel's edge.
+    """
+    index = np.ascontiguousarray(ijk.T[::-1])
+    near = np.ones(index.shape[1], bool)
+    for axis, part in zip(index, region, strict=True):
+        last = part.stop - part.start - 1
+        near &= (axis >= -0.5) & (axis <= last + 0.5)
+        np.clip(axis, 0, last, out=axis)
+    return index, near
+
+
+def _film(crop: NDArray[np.bool_] | None, index: Array) -> NDArray[np.bool_]:
+    """The core of a mask, be it one voxel thick, at voxel indices (3, n): it never reaches beyond flat edges."""
+    if crop is None or not crop.any():
+        return np.zeros(index.shape[1], bool)
+    return _above(crop.astype(np.float32), crop, index, _CORE)
+
+
+def _sampled(crop: NDArray[np.bool_] | None, index: Array, spacing: Array) -> NDArray[np.bool_]:
+    """Whether the softened mask (k, j, i) is at least one half at voxel indices (3, n) within it, in (k, j, i)."""
+    if crop is None or not crop.any():
+        return np.zeros(index.shape[1], bool)
+    share = crop.astype(np.float32)
+    for axis in np.flatnonzero(spacing <= _SOFTENED * spacing.min()):
+        share = ndimage.convolve1d(share, _SOFT, axis=int(axis), mode="nearest")
+    return _above(share, crop, index, 0.5)
+
+
+def _above(share: NDArray[np.float32], crop: NDArray[np.bool_], index: Array, level: float) -> NDArray[np.bool_]:
+    """Whether `share`, interpolated linearly, is at least `level`; only looked at near the filled voxels of `crop`."""
+    near = np.ones(index.shape[1], bool)
+    for axis, places in enumerate(index):
+        filled = np.flatnonzero(crop.any(axis=tuple({0, 1, 2} - {axis})))
+        near &= (places > filled[0] - 1) & (places < filled[-1] + 1)
+    found = np.flatnonzero(near)
+    values = ndimage.map_coordinates(share, index[:, found], order=1, mode="nearest", prefilter=False)
+    near[found] = values >= level
+    return near

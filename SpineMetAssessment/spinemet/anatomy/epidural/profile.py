@@ -18,8 +18,11 @@ ANGLES = 72
 """Directions in which the outlines are measured from the centerline: every 5°, from the right over the front."""
 
 
-CONTACT_MM = 1.5
+CONTACT_MM = 1.0
 """Tumor touches the cord over at least this length of its edge. Ours."""
+
+TOUCHING_MM = 0.4
+"""Edges that lie no farther apart than this run along each other. Ours: half of a fine pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,9 @@ class Profile:
     :param thickness: diameter of the largest circle within the epidural tumor.
     :param toward: (cuts, 2) unit vector (right, anterior) from the canal's middle to the epidural tumor.
     :param gap: distance between epidural tumor and cord; 0 when they touch.
+    :param clearance: distance between any tumor in the cut, in bone or canal, and the cord; inf when none is seen.
+    :param sac_clearance: the same to the sac.
+    :param contact_edge: length of the cord's edge along which tumor lies within `TOUCHING_MM`.
     :param fluid_area: sac without cord.
     :param sac_reach: (cuts, ANGLES) distance from the centerline to the sac's edge.
     :param cord_reach: (cuts, ANGLES) extent of the cord along each direction (half of them repeat).
@@ -52,6 +58,9 @@ class Profile:
     thickness: Array
     toward: Array
     gap: Array
+    contact_edge: Array
+    clearance: Array
+    sac_clearance: Array
     cord_ap: Array
     cord_width: Array
     cord_center: Array
@@ -90,6 +99,8 @@ def measure_profile(cuts: Cuts) -> Profile:
     canal_center = _centroids(canal, u, v)
     toward = _unit(_centroids(epidural, u, v) - canal_center)
     angles = _angles()
+    gaps = np.array([_gap(one, other, cuts.step) for one, other in zip(epidural, cord, strict=True)]).reshape(-1, 2)
+    tumor = cuts.masks["tumor"]
     return Profile(
         complete=_complete(cuts),
         canal_area=area["canal"],
@@ -101,7 +112,10 @@ def measure_profile(cuts: Cuts) -> Profile:
         surround=_surround(epidural, u, v, canal_center),
         thickness=np.array([_thickness(mask, cuts.step) for mask in epidural]),
         toward=toward,
-        gap=np.array([_gap(one, other, cuts.step) for one, other in zip(epidural, cord, strict=True)]),
+        gap=gaps[:, 0],
+        contact_edge=gaps[:, 1],
+        clearance=np.array([_least(one, other, cuts.step) for one, other in zip(tumor, cord, strict=True)]),
+        sac_clearance=np.array([_least(one, other, cuts.step) for one, other in zip(tumor, sac, strict=True)]),
         cord_ap=_extent(cord, 1, cuts.step),
         cord_width=_extent(cord, 2, cuts.step),
         cord_center=_centroids(cord, u, v),
@@ -111,12 +125,6 @@ def measure_profile(cuts: Cuts) -> Profile:
         canal_ap=_extent(canal, 1, cuts.step),
         open_depth=_open_depth(canal & ~epidural, cuts, canal_center),
     )
-
-
-def angle_of(direction: NDArray[np.float64]) -> int:
-    """Index of the measured direction nearest to a vector (right, anterior)."""
-    turn = np.degrees(np.arctan2(direction[1], direction[0])) % 360.0
-    return round(turn / (360.0 / ANGLES)) % ANGLES
 
 
 def _angles() -> Array:
@@ -146,19 +154,37 @@ def _extent(mask: NDArray[np.bool_], axis: int, step: float) -> Array:
 def _thickness(mask: NDArray[np.bool_], step: float) -> float:
     if not mask.any():
         return 0.0
-    deepest = float(ndimage.distance_transform_edt(np.pad(mask, 1)).max())
-    return (2 * deepest - 1) * step
+    deepest = float(ndimage.distance_transform_edt(np.pad(mask[_box(mask)], 1)).max())
+    # The circle's rim lies between the last point within and the first one outside; so, half a step from either.
+    return (2 * deepest - 0.5) * step
 
 
-def _gap(one: NDArray[np.bool_], other: NDArray[np.bool_], step: float) -> float:
-    """Distance within which `CONTACT_MM` of the other's edge lies from the one: a single corner is no contact."""
+def _gap(one: NDArray[np.bool_], other: NDArray[np.bool_], step: float) -> tuple[float, float]:
+    """Distance within which `CONTACT_MM` of the other's edge lies from the one (a single corner is no contact), and
+    the length of the other's edge that runs along the one."""
+    if not one.any() or not other.any():
+        return (float("nan") if not other.any() else float("inf")), 0.0
+    box = _box(one | other)
+    one, other = one[box], other[box]
+    edge = other & ~ndimage.binary_erosion(other)
+    # Middles of neighboring points are one step apart though nothing lies between them.
+    away = np.maximum(np.sort(ndimage.distance_transform_edt(~one)[edge]) - 1, 0.0) * step
+    rank = min(len(away) - 1, round(CONTACT_MM / step))
+    return float(away[rank]), float(np.count_nonzero(away <= TOUCHING_MM)) * step
+
+
+def _least(one: NDArray[np.bool_], other: NDArray[np.bool_], step: float) -> float:
+    """Least distance between two masks, 0 when they touch; inf without the one, NaN without the other."""
     if not one.any() or not other.any():
         return float("nan") if not other.any() else float("inf")
-    edge = other & ~ndimage.binary_erosion(other)
-    away = np.sort(ndimage.distance_transform_edt(~one)[edge])
-    rank = min(len(away) - 1, round(CONTACT_MM / step))
-    # Middles of neighboring points are one step apart though nothing lies between them.
-    return max(0.0, (float(away[rank]) - 1) * step)
+    box = _box(one | other)
+    return max(0.0, float(ndimage.distance_transform_edt(~one[box])[other[box]].min()) - 1) * step
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The smallest rectangle that holds a mask that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _widths(mask: NDArray[np.bool_], u: Array, v: Array, angles: Array, step: float) -> Array:
@@ -178,14 +204,11 @@ def _widths(mask: NDArray[np.bool_], u: Array, v: Array, angles: Array, step: fl
 def _reach(mask: NDArray[np.bool_], cuts: Cuts, angles: Array) -> Array:
     """Distance (cuts, ANGLES) from the centerline to the outermost edge of each mask; 0 where it lies elsewhere."""
     radii = np.arange(0.0, cuts.u[-1], cuts.step / 2)
-    columns = (radii[:, None] * np.cos(angles) - cuts.u[0]) / cuts.step
-    rows = (radii[:, None] * np.sin(angles) - cuts.v[0]) / cuts.step
-    reach = np.zeros((len(mask), len(angles)))
-    for n, cut in enumerate(mask):
-        inside = ndimage.map_coordinates(cut.astype(np.float32), [rows, columns], order=1, prefilter=False) >= 0.5
-        last = len(radii) - 1 - inside[::-1].argmax(axis=0)
-        reach[n] = np.where(inside.any(axis=0), radii[last], 0.0)
-    return reach
+    columns = np.rint((radii[:, None] * np.cos(angles) - cuts.u[0]) / cuts.step).astype(int)
+    rows = np.rint((radii[:, None] * np.sin(angles) - cuts.v[0]) / cuts.step).astype(int)
+    inside = mask[:, np.clip(rows, 0, len(cuts.v) - 1), np.clip(columns, 0, len(cuts.u) - 1)]
+    last = len(radii) - 1 - inside[:, ::-1].argmax(axis=1)
+    return np.where(inside.any(axis=1), radii[last], 0.0)
 
 
 def _quadrants(mask: NDArray[np.bool_], u: Array, v: Array, center: Array) -> Array:

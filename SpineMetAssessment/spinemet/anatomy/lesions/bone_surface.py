@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemet.anatomy.kept import kept
 from spinemet.image import Image
 
 SMOOTHED_MM = 1.3
@@ -39,6 +40,7 @@ class BoneSurface:
         return len(self.points)
 
 
+@kept
 def bone_surface(mask: Image) -> BoneSurface:
     """The surface of a boolean image; where the mask meets the image's edge it is cut, and has no surface."""
     sigma = np.maximum(SMOOTHED_MM / mask.spacing[::-1], SMOOTHED_VOXELS)

@@ -23,7 +23,7 @@ from spinemet.anatomy.lesions.bone_surface import BoneSurface, bone_surface
 from spinemet.anatomy.sampling import crop_like
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.evidence import Measurement, Point, unknown
-from spinemet.image import Image
+from spinemet.image import Image, Region
 
 INWARD_MM, OUTWARD_MM, STEP_MM = 3.0, 1.5, 0.5
 """The cortex is sought from this far below to this far above the outline [D]."""
@@ -40,6 +40,9 @@ FACING_MM = 15.0
 """In the search for reference cortex, a normal turned by 60° counts as this much distance [D]."""
 REFERENCE_PIECES = 120
 REFERENCE_THINNED = 6000
+SMOOTHED_PIECES = 6
+SEARCHED_MM = 12.0
+"""Reference cortex is sought this far away first, facing included; farther away where that is not enough."""
 FARTHEST_REFERENCE_MM = 30.0
 """Reference cortex farther away than this (facing included) is flagged [D]."""
 MIN_CONTRAST_HU = 120.0
@@ -80,15 +83,41 @@ class CorticalBreak:
     points: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
 class CorticalShell:
     """The cortex of a whole vertebra; depends on it and the CT alone, whatever lesion it holds.
 
-    :param density: densest HU of each piece of the surface, NaN outside the image.
+    Only the pieces of the surface that somebody asks for are read, each once.
     """
 
-    surface: BoneSurface
-    density: NDArray[np.float64]
+    def __init__(self, surface: BoneSurface, near: Image | None) -> None:
+        """:param near: HU round the vertebra; None without a CT."""
+        self.surface = surface
+        self._near = near
+        self._tree = cKDTree(surface.points) if near is not None and len(surface) else None
+        self._density = np.full(len(surface), np.nan)
+        self._read = np.full(len(surface), self._tree is None)
+
+    def density(self, pieces: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Densest HU on a short line through pieces of the surface, NaN outside the image.
+
+        :param pieces: numbers of the pieces.
+        """
+        missing = pieces[~self._read[pieces]]
+        if missing.size:
+            self._density[missing] = self._densest(missing)
+            self._read[missing] = True
+        return self._density[pieces]
+
+    def _densest(self, pieces: NDArray[np.intp]) -> NDArray[np.float64]:
+        assert self._near is not None and self._tree is not None
+        # Averaged over the neighbors first, else the largest of several noisy values is too large.
+        _, neighbors = self._tree.query(self.surface.points[pieces], k=SMOOTHED_PIECES)
+        looked_at, place = np.unique(neighbors, return_inverse=True)
+        depths = np.arange(-OUTWARD_MM, INWARD_MM + STEP_MM / 2, STEP_MM)
+        points, normals = self.surface.points[looked_at], self.surface.normals[looked_at]
+        lines = self._near.sample(points[:, None] - depths[None, :, None] * normals[:, None])
+        smooth = lines[place.reshape(neighbors.shape)].mean(axis=1)
+        return np.asarray(smooth.max(axis=1), dtype=float)
 
 
 @dataclass(frozen=True)
@@ -169,14 +198,13 @@ def cortical_breaks(
 
 
 def cortical_shell(ct: Image | None, vertebra: Vertebra) -> CorticalShell:
-    """Surface of a vertebra and the density of its cortex; all NaN without a CT.
+    """Surface of a vertebra and the density of its cortex; NaN everywhere without a CT.
 
     :param ct: HU; only its grid must hold the vertebra.
     """
     surface = bone_surface(vertebra.mask)
-    if ct is None or not len(surface):
-        return CorticalShell(surface, np.full(len(surface), np.nan))
-    return CorticalShell(surface, _cortex(ct, vertebra, surface))
+    near = ct.crop_around(vertebra.mask.grid.corners, 2.0) if ct is not None and len(surface) else None
+    return CorticalShell(surface, near)
 
 
 @dataclass(frozen=True)
@@ -192,12 +220,22 @@ class _Judged:
     limits: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Reference:
-    """Intact cortex: places with directions in one metric, and densest HU."""
+    """Intact cortex of one vertebra: pieces of its shell, and their places with directions in one metric (n, 6)."""
 
+    shell: CorticalShell
     features: NDArray[np.float64]
-    cortex: NDArray[np.float64]
+    pieces: NDArray[np.intp]
+
+    def within(
+        self, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Places and densities of what lies in a box and in the image."""
+        chosen = np.flatnonzero(((self.features >= low) & (self.features <= high)).all(axis=1))
+        density = self.shell.density(self.pieces[chosen])
+        seen = ~np.isnan(density)
+        return self.features[chosen[seen]], density[seen]
 
 
 def _judge(
@@ -210,21 +248,19 @@ def _judge(
 ) -> _Judged | str:
     """Compare the cortex over the lesion with intact cortex; a sentence where that cannot be done."""
     own = shell_of(vertebra)
-    surface, cortex = own.surface, own.density
+    surface = own.surface
     features = _features(vertebra, surface, vertebra)
-    away = ndimage.distance_transform_edt(~lesion.array, sampling=lesion.spacing[::-1])
-    intact = (away[tuple(surface.voxels.T)] > INTACT_AWAY_MM) & ~np.isnan(cortex)
-    found = [_thinned(features[intact], cortex[intact])]
+    judged = np.flatnonzero(under)
+    cortex = own.density(judged)
+    judged, cortex = judged[~np.isnan(cortex)], cortex[~np.isnan(cortex)]
+    intact = np.flatnonzero(~_near_lesion(surface, lesion))
+    sources = [_thinned(own, features, intact)]
     for other in neighbors:
         shell = shell_of(other)
-        found.append(_thinned(_features(other, shell.surface, vertebra), shell.density))
-    pool = np.concatenate([item.features for item in found])
-    values = np.concatenate([item.cortex for item in found])
-    if len(pool) < REFERENCE_PIECES:
+        sources.append(_thinned(shell, _features(other, shell.surface, vertebra), np.arange(len(shell.surface))))
+    distance, comparable = _nearest(sources, features[judged])
+    if distance.shape[1] < REFERENCE_PIECES:
         return "the lesion leaves too little intact cortex of this vertebra to compare with"
-    judged = np.flatnonzero(under & ~np.isnan(cortex))
-    distance, nearest = cKDTree(pool).query(features[judged], k=REFERENCE_PIECES)
-    comparable = values[nearest]
     weakest, reference = _percentiles(comparable, (WEAKEST_PERCENTILE, 50.0))
     inside = crop_like(ct, vertebra.mask.grid).array[lesion.array & vertebra.mask.array]
     floor = float(np.percentile(inside, LYTIC_PERCENTILE))
@@ -235,7 +271,7 @@ def _judge(
         if float(np.median(reference)) - floor < MIN_CONTRAST_HU:
             return "the lesion is nearly as dense as the cortex in this image; a break cannot be seen"
         return "the cortex here is too thin for this image; a break cannot be seen"
-    lost[judged] = cortex[judged] < cut
+    lost[judged] = cortex < cut
     lost &= resolved
     area = float(surface.areas[lost].sum())
     wrong = float(surface.areas[resolved].sum()) * float(np.mean(comparable < cut[:, None]))
@@ -278,28 +314,71 @@ def _sizes(vertebra: Vertebra) -> tuple[Measurement, Measurement, Measurement]:
     return vertebra.width, vertebra.depth, vertebra.height(Column.POSTERIOR)
 
 
-def _thinned(features: NDArray[np.float64], cortex: NDArray[np.float64]) -> _Reference:
-    kept = np.flatnonzero(~np.isnan(cortex))
-    kept = kept[:: max(1, len(kept) // REFERENCE_THINNED)]
-    return _Reference(features[kept], cortex[kept])
+def _thinned(shell: CorticalShell, features: NDArray[np.float64], pieces: NDArray[np.intp]) -> _Reference:
+    kept = pieces[:: max(1, len(pieces) // REFERENCE_THINNED)]
+    return _Reference(shell, features[kept], kept)
 
 
-def _cortex(ct: Image, vertebra: Vertebra, surface: BoneSurface) -> NDArray[np.float64]:
-    """Densest HU on a short line through each piece of the surface, NaN outside the image."""
-    depths = np.arange(-OUTWARD_MM, INWARD_MM + STEP_MM / 2, STEP_MM)
-    near = ct.crop_around(vertebra.mask.grid.corners, 2.0)
-    lines = near.sample(surface.points[:, None] - depths[None, :, None] * surface.normals[:, None])
-    # Averaged over the neighbors first, else the largest of several noisy values is too large.
-    _, neighbors = cKDTree(surface.points).query(surface.points, k=6)
-    smooth = lines[neighbors].mean(axis=1)
-    return np.asarray(smooth.max(axis=1), dtype=float)
+def _nearest(
+    sources: Sequence[_Reference], wanted: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distance and density of the `REFERENCE_PIECES` pieces nearest to each wanted place: (n, pieces), fewer when
+    there are not as many.
+
+    :param wanted: (n, 6) places and directions. Only what lies near all of them is read and searched.
+    """
+    reach = SEARCHED_MM
+    while True:
+        low, high = wanted.min(axis=0, initial=np.inf) - reach, wanted.max(axis=0, initial=-np.inf) + reach
+        found = [item.within(low, high) for item in sources]
+        pool, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if len(pool) >= REFERENCE_PIECES and len(wanted):
+            distance, nearest = cKDTree(pool).query(wanted, k=REFERENCE_PIECES)
+            farthest = float(distance.max())
+            if farthest <= reach:
+                return distance, values[nearest]
+        elif not np.isfinite(reach):
+            return np.zeros((len(wanted), len(pool))), np.zeros((len(wanted), len(pool)))
+        else:
+            farthest = np.inf
+        reach = farthest
 
 
 def _under(surface: BoneSurface, lesion: Image) -> NDArray[np.bool_]:
     """Pieces of the surface with lesion right below them."""
     depths = np.arange(0.5, UNDER_MM + 0.1, 0.5)
-    lines = surface.points[:, None] - depths[None, :, None] * surface.normals[:, None]
-    return np.asarray((lesion.sample(lines, order=0, outside=0.0) > 0).any(axis=1))
+    found = np.zeros(len(surface), dtype=bool)
+    box = _lesion_box(lesion, UNDER_MM + float(lesion.spacing.max()))
+    close = np.flatnonzero(_in_box(surface, box))
+    lines = surface.points[close, None] - depths[None, :, None] * surface.normals[close, None]
+    found[close] = (lesion.sample(lines, order=0, outside=0.0) > 0).any(axis=1)
+    return found
+
+
+def _near_lesion(surface: BoneSurface, lesion: Image) -> NDArray[np.bool_]:
+    """Pieces of the surface that lie within `INTACT_AWAY_MM` of the lesion."""
+    box = _lesion_box(lesion, INTACT_AWAY_MM)
+    away = ndimage.distance_transform_edt(~lesion.array[box], sampling=lesion.spacing[::-1])
+    close = np.flatnonzero(_in_box(surface, box))
+    found = np.zeros(len(surface), dtype=bool)
+    found[close] = away[tuple((surface.voxels[close] - [part.start for part in box]).T)] <= INTACT_AWAY_MM
+    return found
+
+
+def _lesion_box(lesion: Image, margin_mm: float) -> Region:
+    """Bounding region of a lesion and what lies within a margin in mm, in indices; the crop's edges cut it."""
+    found = ndimage.find_objects(lesion.array.view(np.uint8))[0]
+    margin = np.ceil(margin_mm * np.linalg.norm(lesion.grid.ras_to_ijk[:3, :3], axis=1)[::-1]).astype(int) + 1
+    k, j, i = (
+        slice(max(0, part.start - int(more)), min(size, part.stop + int(more)))
+        for part, more, size in zip(found, margin, lesion.shape, strict=True)
+    )
+    return (k, j, i)
+
+
+def _in_box(surface: BoneSurface, box: Region) -> NDArray[np.bool_]:
+    low, high = (np.array([getattr(part, end) for part in box]) for end in ("start", "stop"))
+    return np.asarray(((surface.voxels >= low) & (surface.voxels < high)).all(axis=1))
 
 
 def _outside_too(surface: BoneSurface, lesion: Image) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test lint bars bench screenshots lists lock clean distclean
+.PHONY: help environment demo test lint bars coverage bench screenshots lists lock clean distclean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -28,11 +28,15 @@ lint: environment  ## Lint, format and type check
 bars: environment  ## The bars of the issues, run whole (minutes)
 	@$(BIN)/python -m pytest -m bars -q
 
+coverage: environment  ## How much of module and panels the tests reach; less than 90 % fails
+	@$(BIN)/python -m coverage run -m pytest -q Testing/gui
+	@$(BIN)/python -m coverage report
+
 bench: environment  ## Benchmarks: a table, and out/bench.json
 	@$(BIN)/python Testing/bench/run.py --json out/bench.json
 
 screenshots: environment  ## Draw the pictures in Resources/Screenshots anew
-	@$(BIN)/python Testing/gui/screenshot.py Resources/Screenshots
+	@$(BIN)/python Testing/gui/screenshot.py Resources/Screenshots --only panel
 	@$(BIN)/python Testing/pictures.py Resources/Screenshots
 
 lists: environment  ## Rewrite the lists in SpineMetAssessment/CMakeLists.txt from the tree

@@ -14,9 +14,10 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
-from SpineMetAssessmentLib import PANELS
+from SpineMetAssessmentLib import PANELS, Scenarios
 from SpineMetAssessmentLib.Host import Host
 from SpineMetAssessmentLib.Logic import Logic
+from SpineMetAssessmentLib.Samples import makeSyntheticPatient
 from SpineMetAssessmentLib.Startup import registerAtStartup
 
 
@@ -131,14 +132,15 @@ class SpineMetAssessmentWidget(ScriptedLoadableModuleWidget, Host):
         self._reenter()
 
     def onNodeAdded(self, caller, event) -> None:
-        if self._parameterNode is not None and not slicer.mrmlScene.IsBatchProcessing():
+        if self._followsNodes():
             self.refreshSoon()
 
     def onNodeRemoved(self, caller, event) -> None:
-        if self._parameterNode is None or slicer.mrmlScene.IsBatchProcessing():
+        if not self._followsNodes():
             return
+        self.logic.letGoOfRemoved()
         if slicer.mrmlScene.IsNodePresent(self._parameterNode.parameterNode):
-            self.refresh()
+            self.refreshSoon(orphans=True)
         else:
             self.logic.removeOrphans()
             self.initializeParameterNode()
@@ -153,6 +155,10 @@ class SpineMetAssessmentWidget(ScriptedLoadableModuleWidget, Host):
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
         self.logic.selectDefaults(self._parameterNode)
+
+    def _followsNodes(self) -> bool:
+        """Whether to look at single nodes that come or go; in a batch the end is waited for."""
+        return self._parameterNode is not None and not slicer.mrmlScene.IsBatchProcessing()
 
     def _reenter(self) -> None:
         if self.parent.isEntered:
@@ -179,43 +185,32 @@ class SpineMetAssessmentLogic(Logic, ScriptedLoadableModuleLogic):
 
 
 class SpineMetAssessmentTest(ScriptedLoadableModuleTest):
-    """Slicer's self-test: the logic from an empty scene to named outlines; the panels are tested in Testing/gui."""
+    """Slicer's self-test: the scenarios that are also run outside Slicer, through the panels of the open module."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()
 
     def test_what_is_missing_is_said(self) -> None:
-        logic = SpineMetAssessmentLogic()
-        parameterNode = logic.getParameterNode()
-        self.assertIn("CT", logic.whatIsMissing(parameterNode))
-        parameterNode.referenceVolume = self._volume()
-        self.assertIn("role", logic.whatIsMissing(parameterNode))
-        logic.setRole(parameterNode.referenceVolume, "CT")
-        self.assertIn("segmentation", logic.whatIsMissing(parameterNode))
+        Scenarios.saysWhatIsMissing(self._widget(), self._volume())
 
     def test_outlines_are_added_named_and_moved_with_their_answers(self) -> None:
-        logic = SpineMetAssessmentLogic()
-        parameterNode = logic.getParameterNode()
-        parameterNode.referenceVolume = self._volume()
-        for level in ("L2", "L3"):
-            logic.addSegment(parameterNode, "vertebra", level)
-        logic.addSegment(parameterNode, "lesion")
-        logic.setAnswer(parameterNode, "L3", "pain", "mechanical", reader="AB")
-        logic.shiftLevels(parameterNode, -1)
-        self.assertEqual(list(logic.levelsOf(parameterNode.segmentation).values()), ["L1", "L2"])
-        self.assertEqual([level.value for level in logic.answers(parameterNode).levels], ["L2"])
-        logic.undoNames(parameterNode)
-        self.assertEqual(list(logic.levelsOf(parameterNode.segmentation).values()), ["L2", "L3"])
+        Scenarios.namesMoveWithTheirAnswers(self._widget(), self._volume())
 
     def test_a_blinded_reader_starts_without_answers(self) -> None:
-        logic = SpineMetAssessmentLogic()
-        parameterNode = logic.getParameterNode()
-        logic.setReader(parameterNode, "AB")
-        logic.setAnswer(parameterNode, "L3", "pain", "none", reader="AB")
-        logic.setReader(parameterNode, "CD", blinded=True)
-        self.assertEqual(logic.answers(parameterNode).levels, {})
-        logic.setReader(parameterNode, "AB")
-        self.assertEqual(len(logic.answers(parameterNode).levels), 1)
+        Scenarios.readersAreBlinded(self._widget())
+
+    def test_a_session_comes_back_from_its_saved_scene(self) -> None:
+        import tempfile
+
+        makeSyntheticPatient(None)
+        with tempfile.TemporaryDirectory() as folder:
+            Scenarios.wholeSession(self._widget(), folder)
+
+    def _widget(self):
+        slicer.util.selectModule("SpineMetAssessment")
+        widget = slicer.modules.SpineMetAssessmentWidget
+        widget.initializeParameterNode()
+        return widget
 
     def _volume(self):
         import numpy as np

@@ -91,14 +91,19 @@ class AnswerLogic(LogicPart):
         """Keep that a lesion is at a level though none is outlined: the level is scored by pick-lists."""
         self._change(parameterNode, level, lambda said: {"involved": involved})
 
-    def setMeasurement(self, parameterNode: Any, level: str, name: str, hand: Any) -> None:
-        """Keep a spinemet HandMeasurement in place of the computed value; None gives the computed one back."""
+    def setMeasurements(self, parameterNode: Any, hands: dict[tuple[str, str], Any]) -> None:
+        """Keep a person's measurements in place of computed ones, as one step of undo.
 
-        def change(said: Any) -> dict[str, Any]:
-            kept = {key: item for key, item in said.measurements.items() if key != name}
-            return {"measurements": kept if hand is None else {**kept, name: hand}}
+        :param hands: a spinemet HandMeasurement by level and name; None gives the computed value back.
+        """
+        from spinemet.levels import Level
 
-        self._change(parameterNode, level, change)
+        answers = self.answers(parameterNode)
+        for (level, name), hand in hands.items():
+            place = Level.parse(level)
+            kept = {key: item for key, item in answers.at(place).measurements.items() if key != name}
+            answers = answers.with_level(place, measurements=kept if hand is None else {**kept, name: hand})
+        self._keep(parameterNode, answers)
 
     def setPatientAnswers(self, parameterNode: Any, **changes: Any) -> None:
         """Keep answers about the patient: `primary` (words), `kps` (10 … 100 or None), `neurology` (A … E or None)."""

@@ -22,6 +22,8 @@ class AssessLogic(AnswerLogic):
         self._fresh: Any = (None, None)
         # The text that was read last, and what it said.
         self._read: Any = (None, None)
+        # What was written of the last assessment, level by level.
+        self._texts: Any = None
         # Assessments of other time points by node ID, with the time of their text.
         self._priors: dict[str, Any] = {}
         # The segmentation whose lesions were chosen last, by parameter node: IDs.
@@ -113,7 +115,7 @@ class AssessLogic(AnswerLogic):
         self._store = self._store or Increment()
         image, ref = self._watch(parameterNode).image, self.roleOf(parameterNode.referenceVolume).ref
         patient, timePoint = self.patient(parameterNode.referenceVolume), self.timePoint(parameterNode)
-        answers, store = self.answers(parameterNode), self._store
+        answers, store, prior = self.answers(parameterNode), self._store, self.prior(parameterNode)
 
         def grade(vertebrae: Any, lesions: Any, progress: Any) -> Any:
             return assess(
@@ -124,6 +126,7 @@ class AssessLogic(AnswerLogic):
                 patient=patient,
                 time_point=timePoint,
                 answers=answers,
+                prior=prior,
                 store=store,
                 progress=progress,
             )
@@ -133,14 +136,16 @@ class AssessLogic(AnswerLogic):
     def showSteps(self, parameterNode: Any, assessment: Any) -> Any:
         """Show an assessment in the scene, in steps of a few milliseconds."""
         from spinemet.errors import BadInput
+        from spinemet.scene.level_texts import LevelTexts
         from spinemet.scene.marks import marks_from
         from spinemet.scene.result import show_steps
 
+        self._texts = self._texts or LevelTexts()
         try:
             previous = self.assessment(parameterNode)
         except BadInput:
             previous = None
-        key = self._key(parameterNode)
+        key = self._inputsNow(parameterNode)
         yield from show_steps(
             slicer.mrmlScene,
             assessment,
@@ -150,6 +155,7 @@ class AssessLogic(AnswerLogic):
             lesion_segment_ids=list(parameterNode.lesionSegmentIDs),
             previous=previous,
             marks=marks_from(assessment, self._store) if self._store is not None else None,
+            texts=self._texts,
         )
         text = self._textNode(parameterNode.parameterNode)
         self._fresh = (text, key)
@@ -213,7 +219,7 @@ class AssessLogic(AnswerLogic):
         text = self._textNode(parameterNode.parameterNode)
         if text is None:
             return ()
-        key = self._key(parameterNode)
+        key = self._inputsNow(parameterNode)
         if self._fresh[0] is not text:
             changed = scene.stale_inputs(parameterNode.parameterNode)
             if changed:
@@ -224,19 +230,24 @@ class AssessLogic(AnswerLogic):
 
     def prior(self, parameterNode: Any) -> Any:
         """The assessment of the nearest earlier time point of the scene, None when there is none."""
+        node = self.priorNode(parameterNode)
+        return self._readPrior(node) if node is not None else None
+
+    def priorNode(self, parameterNode: Any) -> Any:
+        """The parameter node of the nearest earlier time point that was assessed, None when there is none."""
         own = self.timePoint(parameterNode).date
         others = [node for node in self.getAllParameterNodes() if node is not parameterNode.parameterNode]
         if not own or not others:
             return None
         number = self.patient(parameterNode.referenceVolume).patient_id if parameterNode.referenceVolume else ""
-        held = filter(None, map(self._readPrior, others))
+        held = [(node, found) for node in others if (found := self._readPrior(node)) is not None]
         earlier = [
-            found
-            for found in held
+            (node, found.time_point.date)
+            for node, found in held
             if "" < found.time_point.date < own
             and not (number and found.patient.patient_id and found.patient.patient_id != number)
         ]
-        return max(earlier, key=lambda found: found.time_point.date, default=None)
+        return max(earlier, key=lambda pair: pair[1], default=(None, ""))[0]
 
     def _readPrior(self, node: Any) -> Any:
         """The assessment that another time point's node holds; None without one, or where it is damaged."""
@@ -282,26 +293,14 @@ class AssessLogic(AnswerLogic):
         with written_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8-sig")
 
-    def jumpTo(self, position: tuple[float, float, float]) -> None:
-        """Center all slice views on a point (RAS, mm)."""
-        mode = slicer.vtkMRMLSliceNode.CenteredJumpSlice
-        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *position, mode)
-
     def removeOrphans(self) -> None:
-        """Remove marks and evidence that no time point refers to, after its parameter node was deleted."""
-        from spinemet.scene.mark_nodes import KEY, ROLE_MARKS, remove_displayed
-        from spinemet.scene.result import ROLE_EVIDENCE
+        """Remove what of ours belonged to nodes that a person deleted: marks, evidence, displays, clipping planes."""
+        from spinemet.scene.bone_look import remove_clip_orphans
+        from spinemet.scene.mark_nodes import ROLE_MARKS, remove_orphans
+        from spinemet.scene.roles import ROLE_EVIDENCE
 
-        held = {
-            node.GetNthNodeReferenceID(role, index)
-            for node in self.getAllParameterNodes()
-            for role in (ROLE_MARKS, ROLE_EVIDENCE)
-            for index in range(node.GetNumberOfNodeReferences(role))
-        }
-        for node in slicer.util.getNodesByClass("vtkMRMLMarkupsNode"):
-            ours = node.GetAttribute(KEY) or node.GetAttribute("SpineMet.Level")
-            if ours and node.GetID() not in held:
-                remove_displayed(slicer.mrmlScene, node)
+        remove_clip_orphans(slicer.mrmlScene)
+        remove_orphans(slicer.mrmlScene, self.getAllParameterNodes(), (ROLE_MARKS, ROLE_EVIDENCE))
 
     def focus(self, parameterNode: Any, level: str) -> None:
         """Show the marks of one level, and those of the whole spine."""
@@ -316,7 +315,7 @@ class AssessLogic(AnswerLogic):
         return str(self.whyNotMeasurable(parameterNode.referenceVolume))
 
     def _textNode(self, node: Any) -> Any:
-        from spinemet.scene.result import ROLE_ASSESSMENT
+        from spinemet.scene.roles import ROLE_ASSESSMENT
 
         return node.GetNodeReference(ROLE_ASSESSMENT)
 
@@ -330,14 +329,14 @@ class AssessLogic(AnswerLogic):
         """What keeps the label maps of the chosen nodes current."""
         from spinemet.scene.outline_watch import OutlineWatch
 
-        key = (self._key(parameterNode)["image"], _placeKey(parameterNode.segmentation))
+        key = (self._inputsNow(parameterNode)["image"], _placeKey(parameterNode.segmentation))
         if self._watched[0] != key:
             self._watched = (key, OutlineWatch(parameterNode.segmentation, parameterNode.referenceVolume))
         watch = self._watched[1]
         watch.lesion_segment_ids = list(parameterNode.lesionSegmentIDs)
         return watch
 
-    def _key(self, parameterNode: Any) -> dict[str, Any]:
+    def _inputsNow(self, parameterNode: Any) -> dict[str, Any]:
         """Cheap to ask for; equal entries mean that this input is unchanged."""
         volume, segmentation = parameterNode.referenceVolume, parameterNode.segmentation
         image, outlines = [_placeKey(volume)], [_placeKey(segmentation)]

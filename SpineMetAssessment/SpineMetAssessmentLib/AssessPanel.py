@@ -157,7 +157,7 @@ class AssessPanel(Panel):
         finding = self._finding(component)
         position = (finding.position if finding else None) or self._place()
         if position is not None:
-            self.logic.jumpTo(position)
+            self.logic.jumpTo(position, self.parameterNode, self.panelState.level)
         self.refresh()
 
     def onShowEvidence(self) -> None:
@@ -208,12 +208,14 @@ class AssessPanel(Panel):
             outline.editAt(segmentID, (finding.position if finding else None) or self._place())
 
     def onCopyText(self) -> None:
-        slicer.app.clipboard().setText(self.logic.risText(self.parameterNode))
-        self.host.showMessage(_("The result was copied as text."))
+        with self.host.running(_("The text could not be copied.")):
+            slicer.app.clipboard().setText(self.logic.risText(self.parameterNode))
+            self.host.showMessage(_("The result was copied as text."))
 
     def onCopyTable(self) -> None:
-        slicer.app.clipboard().setText(self.logic.tableText(self.parameterNode))
-        self.host.showMessage(_("The table was copied."))
+        with self.host.running(_("The table could not be copied.")):
+            slicer.app.clipboard().setText(self.logic.tableText(self.parameterNode))
+            self.host.showMessage(_("The table was copied."))
 
     def onSaveTable(self) -> None:
         import qt
@@ -280,8 +282,7 @@ class AssessPanel(Panel):
                     self._assessment = self.logic.regrade(node)
         except SpineMetError as error:
             self.host.showMessage(str(error))
-        if node.segmentation:
-            self.logic.follow(node)
+        self.logic.follow(node)
 
     def _finding(self, component: str) -> Any:
         level = self.level()
@@ -330,7 +331,7 @@ class AssessPanel(Panel):
         self.logic.focus(self.parameterNode, name)
         position = self._place()
         if position is not None:
-            self.logic.jumpTo(position)
+            self.logic.jumpTo(position, self.parameterNode, name)
 
     def _step(self, by: int) -> None:
         names = self._table.levels if self._assessment is not None else []

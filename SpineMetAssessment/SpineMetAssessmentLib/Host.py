@@ -12,6 +12,10 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from SpineMetAssessmentLib.Rollback import Rollback
+from SpineMetAssessmentLib.ViewRow import ViewRow
+
+_SHOWING_MS = 20
+"""While a result is being written into the scene, a refresh waits for so long at a time."""
 
 
 class Host(VTKObservationMixin):
@@ -30,6 +34,8 @@ class Host(VTKObservationMixin):
         self._stopped = False
         self._filling = False
         self._soon: Any = None
+        self._orphans = False
+        self._view: Any = None
 
     def setupPanels(self, panelClasses: Any) -> None:
         """Build the panels under the head, in the order given."""
@@ -49,7 +55,8 @@ class Host(VTKObservationMixin):
             self.panels.append(panel)
         self._soon = qt.QTimer()
         self._soon.singleShot = True
-        self._soon.timeout.connect(self.refresh)
+        self._soon.timeout.connect(self._onSoon)
+        self._view = ViewRow(self)
         ui = self.ui
         ui.stopButton.clicked.connect(self.onStop)
         ui.studyButton.clicked.connect(partial(self.openPanel, "StudyPanel"))
@@ -100,10 +107,16 @@ class Host(VTKObservationMixin):
                 self._filling = True
                 self._headers[panel].collapsed = type(panel).__name__ not in open_
                 self._filling = False
+        with self._said():
+            self._view.refresh()
         self._showHead()
 
-    def refreshSoon(self) -> None:
-        """Refresh once what happens now is over; many calls make one refresh."""
+    def refreshSoon(self, orphans: bool = False) -> None:
+        """Refresh once what happens now is over; many calls make one refresh.
+
+        :param orphans: nodes were removed: remove what of ours belongs to them, too.
+        """
+        self._orphans |= orphans
         self._soon.start(0)
 
     def showMessage(self, text: str) -> None:
@@ -158,7 +171,7 @@ class Host(VTKObservationMixin):
         """All views go to the worst level."""
         assessment = self.logic.assessment(self._parameterNode) if self._parameterNode else None
         if assessment is not None and assessment.worst is not None and assessment.worst.position is not None:
-            self.logic.jumpTo(assessment.worst.position)
+            self.logic.jumpTo(assessment.worst.position, self._parameterNode, assessment.worst.level.value)
 
     def onHelp(self, shown: bool) -> None:
         """Show what the open panels are for, and the keys."""
@@ -167,22 +180,25 @@ class Host(VTKObservationMixin):
             for panel in self.panels
             if panel.help and not self._headers[panel].collapsed
         ]
-        keys = [f"{keys}: {what}" for panel in self.panels for keys, what, _call in panel.shortcuts()]
+        keys = [f"{keys}: {what}" for keys, what, _call in self.shortcuts()]
         texts += ["<b>{title}</b> {keys}".format(title=_("Keys"), keys="; ".join(keys))] if keys else []
         self.ui.helpLabel.text = "<br>".join(texts)
         self.ui.helpLabel.visible = shown
+
+    def shortcuts(self) -> list[Any]:
+        """Keys, what they do, and what to call: of all panels, and of the views."""
+        return [*(item for panel in self.panels for item in panel.shortcuts()), *self._view.shortcuts()]
 
     def installShortcuts(self) -> None:
         """The panels' keys, while the module is open."""
         import qt
 
         self.removeShortcuts()
-        for panel in self.panels:
-            for keys, _what, call in panel.shortcuts():
-                shortcut = qt.QShortcut(qt.QKeySequence(keys), self.parent)
-                shortcut.context = qt.Qt.ApplicationShortcut
-                shortcut.activated.connect(call)
-                self._shortcuts.append(shortcut)
+        for keys, _what, call in self.shortcuts():
+            shortcut = qt.QShortcut(qt.QKeySequence(keys), self.parent)
+            shortcut.context = qt.Qt.ApplicationShortcut
+            shortcut.activated.connect(call)
+            self._shortcuts.append(shortcut)
 
     def removeShortcuts(self) -> None:
         for shortcut in self._shortcuts:
@@ -190,6 +206,16 @@ class Host(VTKObservationMixin):
             shortcut.setParent(None)
             shortcut.deleteLater()
         self._shortcuts = []
+
+    def _onSoon(self) -> None:
+        if self.logic.showing:
+            # Nodes come and go by themselves now.
+            self._soon.start(_SHOWING_MS)
+            return
+        if self._orphans:
+            self._orphans = False
+            self.logic.removeOrphans()
+        self.refresh()
 
     def _onModified(self, caller: Any, event: Any) -> None:
         if not self._running:

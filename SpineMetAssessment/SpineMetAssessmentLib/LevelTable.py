@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 from SpineMetAssessmentLib import AssessWords
 
 LEVEL, SINS, ESCC, COLLAPSE, BODY, TYPE, MARK = range(7)
-WIDTHS = {LEVEL: 40, SINS: 140, ESCC: 38, COLLAPSE: 62, BODY: 42, TYPE: 50, MARK: 20}
+WIDTHS = {LEVEL: 38, SINS: 132, ESCC: 38, COLLAPSE: 60, BODY: 44, TYPE: 46, MARK: 16}
 _IN_SIGHT = 9
 """Rows that are shown without scrolling."""
 
@@ -64,7 +64,7 @@ class LevelTable:
                 cell.setIcon(swatch(gradeColor(item.sins.category)))
             if column in (ESCC, COLLAPSE, BODY, MARK):
                 cell.setTextAlignment(qt.Qt.AlignCenter)
-            if worst:
+            if worst and column == LEVEL:
                 font = cell.font()
                 font.setBold(True)
                 cell.setFont(font)

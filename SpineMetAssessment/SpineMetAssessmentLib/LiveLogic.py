@@ -64,6 +64,15 @@ class LiveLogic(AssessLogic):
             self._observer.addObserver(holder, getattr(holder, event), self.onEdited)
         self._observeMarks()
 
+    def letGoOfRemoved(self) -> None:
+        """Stop following where a person deleted what is followed; whatever runs for it is given up."""
+        node = self._followed
+        if node is None:
+            return
+        held = (node.parameterNode, self._segmentation, node.referenceVolume)
+        if not all(item and slicer.mrmlScene.IsNodePresent(item) for item in held):
+            self.unfollow()
+
     def unfollow(self) -> None:
         """Stop grading by itself; the scene keeps the last result."""
         if getattr(self, "_grading", None) is not None:
@@ -73,8 +82,6 @@ class LiveLogic(AssessLogic):
         self._followed: Any = None
         self._segmentation: Any = None
         self._marks: list[Any] = []
-        # What a moved mark stands for, by the mark's ID, to give the computed value back when it is put back.
-        self._byHand: dict[str, set[tuple[str, str]]] = {}
         self._said = ""
         self._waits = False
         if self._timer is not None:
@@ -85,6 +92,11 @@ class LiveLogic(AssessLogic):
         """Whether a regrade waits or runs."""
         waits = self._timer is not None and self._timer.active
         return bool(waits or (self._grading is not None and self._grading.busy))
+
+    @property
+    def showing(self) -> bool:
+        """Whether a result is being written into the scene: nodes come and go, and a refresh follows by itself."""
+        return self._grading is not None and bool(self._grading.showing)
 
     def assess(self, parameterNode: Any, progress: Any = None) -> Any:
         if self._grading is not None:
@@ -97,29 +109,27 @@ class LiveLogic(AssessLogic):
 
     def onEdited(self, caller: Any, event: Any) -> None:
         """The outlines changed: grade again soon. Costs nothing, so painting does not wait."""
-        if self._followed is not None and not (self._grading is not None and self._grading.showing):
+        if self._followed is not None and not self.showing:
             self._start(DEBOUNCE_MS if self._gradesNow() else RESTED_MS)
 
     def onMarkMoved(self, caller: Any, event: Any) -> None:
         """A person moved a mark: what it measures now stands in place of the computed value."""
         from spinemet.answers import HandMeasurement
-        from spinemet.scene.mark_nodes import moved_measurements
+        from spinemet.scene.mark_nodes import hand_place, hand_places, moved_measurements
 
         node = self._followed
-        if node is None or (self._grading is not None and self._grading.showing):
+        if node is None or self.showing:
             return
-        moved = [
-            item
-            for item in moved_measurements(slicer.mrmlScene, node.parameterNode)
-            if item.node_id == caller.GetID() and item.value > 0
-        ]
-        now = {(item.levels[0].value, item.name) for item in moved}
-        for level, name in self._byHand.get(caller.GetID(), set()) - now:
-            self.setMeasurement(node, level, name, None)
-        for item in moved:
-            hand = HandMeasurement(round(item.value, 2), item.unit, item.points, node.reader)
-            self.setMeasurement(node, item.levels[0].value, item.name, hand)
-        self._byHand[caller.GetID()] = now
+        moved: dict[tuple[str, str], Any] = {}
+        for item in moved_measurements(slicer.mrmlScene, node.parameterNode):
+            if hand_place(item):
+                moved[hand_place(item)] = item
+        # What this mark measured before it was put back is computed again.
+        hands: dict[tuple[str, str], Any] = dict.fromkeys(set(hand_places(caller)) - moved.keys())
+        for place, item in moved.items():
+            if item.node_id == caller.GetID():
+                hands[place] = HandMeasurement(round(item.value, 2), item.unit, item.points, node.reader)
+        self.setMeasurements(node, hands)
         self._start(DEBOUNCE_MS)
 
     def finishGrading(self) -> None:

@@ -151,34 +151,45 @@ class OutlineLogic(LogicPart):
         _identify(node.GetSegmentation().GetSegment(segmentID), bone_of(place))
 
     def shiftLevels(self, parameterNode: Any, step: int) -> None:
-        """Rename all vertebrae by one level; answers and overrides go with their vertebra, levels are unconfirmed.
+        """Rename all vertebrae by one level; their lesions, answers and overrides go with them; a sacrum stays.
+
+        The levels are unconfirmed then.
 
         :param step: 1 toward the tail (L3 becomes L4), −1 toward the head.
         :raises spinemet.errors.BadInput: a name would lie beyond the spine, or meet the sacrum's.
         """
         from spinemet.answers import Answers
-        from spinemet.codes import bone_of
+        from spinemet.case import Structure
         from spinemet.errors import BadInput
+        from spinemet.levels import Region, shifted
 
         node = parameterNode.segmentation
         bones = _bones(node) if node else {}
         if not bones:
             raise BadInput(_("No vertebra is outlined yet; there is nothing to rename."))
-        moved = _shifted({item.level for item in bones.values()}, step)
+        named = {key: item for key, item in _named(node).items() if item.structure is not Structure.SACRUM}
+        fixed = {item.level for item in bones.values() if item.structure is Structure.SACRUM}
         texts = {"": parameterNode.answers, **self.readings(parameterNode)}
-        answers = {}
-        for reader, text in texts.items():
-            said = Answers.from_json(json.loads(text)) if text else Answers()
-            levels = {moved.get(level, level): entry for level, entry in said.levels.items()}
-            answers[reader] = json.dumps(replace(said, levels=levels, levels_confirmed=False).to_json())
+        said = {reader: Answers.from_json(json.loads(text)) for reader, text in texts.items() if text}
+        levels = {item.level for item in named.values()} | {level for item in said.values() for level in item.levels}
+        if fixed:
+            # What was answered below the first sacral level is as little counted as the sacrum itself.
+            fixed |= {level for level in levels if level.region is Region.SACRAL}
+        moved = shifted(levels, step, fixed=fixed)
         self._rememberNames(parameterNode)
         with slicer.util.NodeModify(node):
-            for segmentID, outline in bones.items():
-                _identify(node.GetSegmentation().GetSegment(segmentID), bone_of(moved[outline.level]))
+            for segmentID, outline in named.items():
+                _rename(node.GetSegmentation().GetSegment(segmentID), outline, moved[outline.level])
+        renamed = {
+            reader: replace(
+                item, levels={moved[level]: entry for level, entry in item.levels.items()}, levels_confirmed=False
+            )
+            for reader, item in said.items()
+        }
+        plain = {reader: json.dumps(item.to_json(), ensure_ascii=False) for reader, item in renamed.items()}
         with slicer.util.NodeModify(parameterNode):
-            parameterNode.answers = answers.pop("") if parameterNode.answers else ""
-            answers.pop("", None)
-            parameterNode.readings = json.dumps(answers, ensure_ascii=False) if answers else ""
+            parameterNode.answers = plain.pop("", "")
+            parameterNode.readings = json.dumps(plain, ensure_ascii=False) if plain else ""
 
     def canUndoNames(self) -> bool:
         """Whether a renaming can be taken back."""
@@ -206,32 +217,30 @@ class OutlineLogic(LogicPart):
             _requireFree(node, level)
 
 
-def _shifted(levels: set[Any], step: int) -> dict[Any, Any]:
-    """The new level of each; a whole sacrum keeps its name, since it is not counted but seen."""
-    from spinemet.errors import BadInput
-    from spinemet.levels import Level, Region, adjacent
-
-    counted = {level for level in levels if level.region is not Region.SACRAL}
-    found = {level: adjacent(level, step, levels) for level in counted}
-    sacral = levels - counted
-    for level, other in found.items():
-        if other is None or other is Level.OCC:
-            raise BadInput(_("{level} is the last of its kind; the names cannot be moved on.").format(level=level))
-        if sacral and other.region is Region.SACRAL:
-            raise BadInput(
-                _("{level} would become {other}, and the sacrum is outlined; name the levels one by one.").format(
-                    level=level, other=other
-                )
-            )
-    return {**found, **{level: level for level in sacral}}
-
-
 def _bones(node: Any) -> dict[str, Any]:
     from spinemet.case import Structure
-    from spinemet.scene import outlines_of
 
     bones = (Structure.VERTEBRA, Structure.SACRUM)
-    return {key: item for key, item in outlines_of(node).items() if item.structure in bones and item.level is not None}
+    return {key: item for key, item in _named(node).items() if item.structure in bones}
+
+
+def _named(node: Any) -> dict[str, Any]:
+    """The segments that name a level: bones, and lesions said to be at one."""
+    from spinemet.levels import Level
+    from spinemet.scene import outlines_of
+
+    return {key: item for key, item in outlines_of(node).items() if item.level not in (None, Level.OCC)}
+
+
+def _rename(segment: Any, outline: Any, level: Any) -> None:
+    """Give a bone, or what is said to be at a bone, another level."""
+    from spinemet.case import Structure
+    from spinemet.codes import TAG_LEVEL, bone_of
+
+    if outline.structure is Structure.VERTEBRA:
+        _identify(segment, bone_of(level))
+    else:
+        segment.SetTag(TAG_LEVEL, level.value)
 
 
 def _requireFree(node: Any, level: Any) -> None:

@@ -92,7 +92,7 @@ class OutlinePanel(Panel):
         editor.removeViewObservations()
 
     def shortcuts(self) -> list[tuple[str, str, Callable[[], None]]]:
-        return [("Alt+Z", _("take the last renaming back"), self.onUndoNames)]
+        return [("Alt+N", _("take the last renaming back"), self.onUndoNames)]
 
     def state(self) -> str:
         node = self.parameterNode.segmentation if self.parameterNode else None

@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from SpineMetAssessmentLib import AssessWords
 from SpineMetAssessmentLib.LogicPart import LogicPart
 
 FILES = {"assessment": "assessment.json", "report": "report.html", "scene": "scene.mrb"}
@@ -87,11 +88,9 @@ class ReportLogic(LogicPart):
         worst = assessment.worst
         if worst is None:
             return _("No level is scored")
-        totals = worst.sins.possible_totals
-        said = str(totals[0]) if len(totals) == 1 else f"{totals[0]}–{totals[-1]}"
-        category = worst.sins.category.value if worst.sins.category is not None else _("undecided")
+        category = AssessWords.category(worst.sins)
         line = _("Worst: {level}  SINS {total} {category}").format(
-            level=worst.level.value, total=said, category=category
+            level=worst.level.value, total=AssessWords.totals(worst.sins), category=category
         )
         if self.stale(parameterNode):
             return line + _(" (outdated)")

@@ -67,17 +67,12 @@ def loadLumbarCT(source: Any) -> list[Any]:
 
 
 def makeSyntheticPatient(source: Any) -> list[Any]:
-    """Make the synthetic patient (under a minute) and load CT, vertebrae and lesions; returns the nodes."""
-    from spinemet import phantom
-    from spinemet.case import ImageRef, Role
-    from spinemet.scene import segmentation_from_labelmaps, volume_from_image
+    """Make the synthetic patient (under a minute) and load its CT and T2, vertebrae and lesions; returns the nodes."""
+    from spinemet.scene import add_synthetic_patient
 
     with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
-        patient = phantom.create(phantom.random_spec(PATIENT_SEED), _tell)
-        ref = ImageRef(key=PATIENT_NAME, role=Role.CT, frame=PATIENT_NAME, description="synthetic CT")
-        volume = volume_from_image(slicer.mrmlScene, patient.images[Role.CT], ref, PATIENT_NAME)
-        outlines = [patient.vertebrae, patient.lesions]
-        return [volume, segmentation_from_labelmaps(slicer.mrmlScene, outlines, volume)]
+        volumes, segmentation, _answers = add_synthetic_patient(slicer.mrmlScene, seed=PATIENT_SEED, progress=_tell)
+        return [*volumes.values(), segmentation]
 
 
 def _tell(fraction: float, text: str) -> None:

@@ -161,7 +161,8 @@ class StudyLogic(LogicPart):
         when = self.timePoint(parameterNode)
         there = {self.roleOf(node).role.value for node in self.studyVolumes(parameterNode)}
         others = sorted(there - {*SHOWN_ROLES, "unknown"})
-        marks = [f"{role} {'✓' if role in there else '–'}" for role in (*SHOWN_ROLES, *others)]
+        # A line may end between two roles, not between a role and its mark.
+        marks = [f"{role}\u00a0{'✓' if role in there else '–'}" for role in (*SHOWN_ROLES, *others)]
         return f"{_named(when.label)} {when.date or _('date unknown')}   " + "  ".join(marks)
 
     def selectDefaults(self, parameterNode: Any) -> None:

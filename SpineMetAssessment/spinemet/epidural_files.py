@@ -109,7 +109,7 @@ def _series_of(path: Path, study: Study) -> tuple[Series, LabelMap]:
 
 def _places(files: EpiduralFiles, series: Series, assessment: Assessment) -> tuple[dict[Level, Point], str]:
     if files.vertebrae is not None:
-        return _of_labels(
+        return places_of_labels(
             read_labels(files.vertebrae, series.image)
         ), f"vertebrae outlined on the {series.ref.role.value}"
     known = {item.level: item.frame.origin for item in assessment.levels if item.frame is not None}
@@ -134,8 +134,8 @@ def _places(files: EpiduralFiles, series: Series, assessment: Assessment) -> tup
     )
 
 
-def _of_labels(labels: LabelMap) -> dict[Level, Point]:
-    """Centers of the bodies; of the whole outline where no body is found in it, as on thick slices."""
+def places_of_labels(labels: LabelMap) -> dict[Level, Point]:
+    """Centers (RAS) of the bodies; of the whole outline where no body is found in it, as on thick slices."""
     spine = measure_spine(labels)
     places = {}
     for level, value in labels.levels.items():

@@ -2,8 +2,8 @@
 
 Every step of an assessment runs through `Increment.run` with the fingerprints of its inputs and parameters.
 When they equal those of the last run of the same step at the same place, the kept result is returned. Live
-grading after an edit and resuming an interrupted cohort are this one mechanism. Where somebody waits for the outcome of
-an edit, a step can name inputs whose change can wait: see `begin`.
+grading after an edit and resuming an interrupted cohort are this one mechanism. Where somebody waits for the outcome
+of an edit, a step can name inputs whose change can wait: see `begin`.
 """
 
 from __future__ import annotations

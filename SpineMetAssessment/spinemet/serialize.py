@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 def to_plain(value: Any) -> Any:
     """Dataclasses, enums and tuples as dicts, their values and lists."""
-    kind = type(value)
+    kind: type = type(value)
     if kind in _PLAIN:
         return value
     names = _names(kind)

@@ -178,7 +178,8 @@ def main() -> None:
             found = errors(item, carried)
             own = [float(found[level].mean()) for level in found if item.in_view[level] >= IN_VIEW]
             table[name]["error"] += own
-            print(f"{seed:3d} {item.role.value:5s} {name:28s} {table[name]['seconds'][-1]:6.1f} s  {table[name]['cpu'][-1]:6.1f} s CPU  "
+            spent = f"{table[name]['seconds'][-1]:6.1f} s  {table[name]['cpu'][-1]:6.1f} s CPU"
+            print(f"{seed:3d} {item.role.value:5s} {name:28s} {spent}  "
                   f"TRE mean {np.mean(own):6.2f}  worst vertebra {max(own):6.2f} mm", flush=True)  # fmt: skip
         case.cache_clear()
     print(f"\n{'':28s} {'mean':>7} {'p95':>7} {'max':>7} {'median s':>9} {'CPU s':>7}")

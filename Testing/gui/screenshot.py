@@ -1,6 +1,6 @@
 """Write pictures of the module's panels, 420 pixels wide, over the small spine assessed and answered.
 
-python Testing/gui/screenshot.py FOLDER [--dark]
+python Testing/gui/screenshot.py FOLDER [--dark] [--only NAME]
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ PICTURES = {
     "start": "StudyPanel",
     "study": "StudyPanel",
     "outline": "OutlinePanel",
-    "assess": "AssessPanel",
+    "panel": "AssessPanel",
+    "view": "",
     "report": "ReportPanel",
     "whole": "StudyPanel OutlinePanel AssessPanel ReportPanel",
 }
-"""Which panels are unfolded in each picture; "start" is the empty scene."""
+"""Which panels are unfolded in each picture; "start" is the empty scene, "view" the head with View unfolded."""
 
 
-def take(folder: Path, dark: bool = False) -> None:
-    """Assess the small spine as a user would, and grab every panel."""
+def take(folder: Path, dark: bool = False, only: str = "") -> None:
+    """Assess the small spine as a user would, and grab every panel, or the one of that name."""
     folder.mkdir(parents=True, exist_ok=True)
     with open_application() as application, dark_palette(dark):
         widget = application.open_module()
-        application.grab(folder / "start.png")
+        if only in ("", "start"):
+            application.grab(folder / "start.png")
         small_spine.add_to(application.scene)
         widget.initializeParameterNode()
         widget._parameterNode.reader = "AB"
@@ -42,10 +44,14 @@ def take(folder: Path, dark: bool = False) -> None:
         pick(ui.alignmentComboBox, "normal")
         click(ui.collapseEvidenceButton)
         for name, panels in list(PICTURES.items())[1:]:
+            if only not in ("", name):
+                continue
             widget._parameterNode.openPanels = panels
+            widget.ui.viewButton.checked = name == "view"
             application.settle()
             application.grab(folder / f"{name}.png")
 
 
 if __name__ == "__main__":
-    take(Path(sys.argv[1]), "--dark" in sys.argv)
+    chosen = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+    take(Path(sys.argv[1]), "--dark" in sys.argv, chosen)

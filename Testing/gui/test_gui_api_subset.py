@@ -124,6 +124,17 @@ def test_the_module_imports_nothing_heavy_when_slicer_starts() -> None:
         assert roots <= allowed | {"SpineMetAssessmentLib"}, path.name
 
 
+def test_no_part_of_the_logic_hides_a_private_name_of_another() -> None:
+    """All parts are mixed into one class: two of the same name would be one."""
+    homes: dict[str, list[str]] = {}
+    for name, tree in _trees():
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and name.endswith("Logic.py")]
+        for item in (item for kind in classes if not kind.name.startswith("_") for item in kind.body):
+            if isinstance(item, ast.FunctionDef) and item.name.startswith("_") and not item.name.startswith("__"):
+                homes.setdefault(item.name, []).append(name)
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
 def test_the_logic_has_no_widgets_and_no_dialogs() -> None:
     source = ast.parse((MODULE / "SpineMetAssessment.py").read_text(encoding="utf-8"))
     whole: list[ast.AST] = [tree for name, tree in _trees() if name.endswith(("Logic.py", "LogicPart.py"))]

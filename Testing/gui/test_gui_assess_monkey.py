@@ -16,6 +16,7 @@ from __feature__ import true_property  # noqa: F401  # isort: skip
 import spinemet.assess
 import spinemet.scene.result  # noqa: F401
 from gui import small_spine
+from gui.host.strict import strict_qt
 
 SAMPLE = range(6)
 """In `make test`."""
@@ -29,10 +30,11 @@ _OURS = ("SpineMet.Assessment", "SpineMet.Table", "SpineMet.Evidence", "SpineMet
 def caught(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What would have ended in a dialog; dialogs themselves answer at once."""
     found: list[str] = []
-    cancelled = staticmethod(lambda *_, **__: ("", ""))
-    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", cancelled)
-    monkeypatch.setattr(QtWidgets.QFileDialog, "getOpenFileName", cancelled)
-    monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", staticmethod(lambda *_, **__: ""))
+    # The host's own class: PySide6 does not see a name of its class change twice.
+    dialog = strict_qt("QFileDialog")
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(dialog, name, staticmethod(lambda *_, **__: ("", "")))
+    monkeypatch.setattr(dialog, "getExistingDirectory", staticmethod(lambda *_, **__: ""))
     return found
 
 
@@ -95,16 +97,22 @@ class _Monkey:
         node.GetSegmentation().InvokeEvent(node.GetSegmentation().SourceRepresentationModified)
 
     def remove(self) -> None:
-        kinds = ("Segmentation", "ScalarVolume", "Table", "Text", "MarkupsFiducial", "MarkupsLine", "ScriptedModule")
+        kinds = (
+            "Segmentation",
+            "ScalarVolume",
+            "Table",
+            "Text",
+            "MarkupsFiducial",
+            "MarkupsLine",
+            "MarkupsPlane",
+            "ScriptedModule",
+        )
         kind = f"vtkMRML{self._one(kinds)}Node"
         node = self._scene.GetFirstNodeByClass(kind)
         if node is not None:
             self.did.append(f"remove {kind}")
-            # As Slicer's Data module does it: with the display nodes that serve it alone.
-            shown = node.IsA("vtkMRMLDisplayableNode")
-            displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())] if shown else []
-            for item in (*filter(None, displays), node):
-                self._scene.RemoveNode(item)
+            # As the scene does it: what serves the node alone stays behind.
+            self._scene.RemoveNode(node)
 
     def close(self) -> None:
         self.did.append("close the scene")
@@ -160,9 +168,14 @@ def _dangling(scene: Any) -> list[str]:
         ours = node.GetAttribute("SpineMet.Mark") or node.GetAttribute("SpineMet.Level")
         if ours and node.GetID() not in held and parameters:
             lost.append(node.GetName())
-    displays = [node for node in _nodes(scene, "vtkMRMLDisplayNode") if node.IsA("vtkMRMLMarkupsDisplayNode")]
+    displays = [node for node in _nodes(scene, "vtkMRMLMarkupsDisplayNode") if node.GetAttribute("SpineMet.Display")]
     lost += [f"display {node.GetID()}" for node in displays if node.GetDisplayableNode() is None]
-    return lost
+    segmentations = [node.GetDisplayNode() for node in _nodes(scene, "vtkMRMLSegmentationNode")]
+    roles = ("SpineMet.ClippingPlane", "SpineMet.Clip")
+    used = {display.GetNodeReferenceID(role) for display in filter(None, segmentations) for role in roles}
+    clipping = (*_nodes(scene, "vtkMRMLMarkupsPlaneNode"), *_nodes(scene, "vtkMRMLClipNode"))
+    ours = [node for node in clipping if node.GetAttribute("SpineMet.Clipping")]
+    return [*lost, *(node.GetName() for node in ours if node.GetID() not in used)]
 
 
 def _nodes(scene: Any, kind: str) -> list[Any]:
@@ -172,6 +185,7 @@ def _nodes(scene: Any, kind: str) -> list[Any]:
 def _let_loose(panel: SimpleNamespace, seed: int, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     monkey = _Monkey(panel, seed, folder)
     try:
+        panel.widget.ui.viewButton.checked = True
         panel.widget._parameterNode.openPanels = "StudyPanel OutlinePanel AssessPanel ReportPanel"
         for _ in range(ACTIONS):
             monkey.act()

@@ -92,7 +92,7 @@ def test_a_suggestion_is_confirmed_for_the_whole_level_and_opens_again_when_it_c
     assert assessed.ui.collapseSourceLabel.text == "measured ✓"
     said = json.loads(assessed.widget._parameterNode.answers)["levels"]["L3"]["confirmed"]
     assert said["collapse"] == _result(assessed).sins.components["collapse"].points
-    assessed.widget.logic.setMeasurement(assessed.widget._parameterNode, "L3", "anterior height", _hand(4.0))
+    assessed.widget.logic.setMeasurements(assessed.widget._parameterNode, {("L3", "anterior height"): _hand(4.0)})
     assessed.widget.refresh()
     # 4 mm are left of 27: more than half is lost, and that was not what was confirmed.
     assert _result(assessed).sins.components["collapse"].points == 3

@@ -202,6 +202,79 @@ def test_a_height_moved_by_hand_is_the_persons_and_regrades(assessed: SimpleName
     assert logic.assessment(node).worst.measurement("height loss").value == before
 
 
+def _angle(panel: SimpleNamespace, pair: str) -> Any:
+    from spinemet.scene.mark_nodes import mark_nodes
+
+    nodes = mark_nodes(panel.widget._parameterNode.parameterNode)
+    return next(
+        node for node in nodes if (node.GetAttribute("SpineMet.Mark") or "").startswith(f"segmental angles/{pair}")
+    )
+
+
+def _turn(angle: Any, degrees: float) -> None:
+    """Turn the first arm of an angle about the patient's right and let go of it."""
+    import slicer
+
+    vertex, end = (np.array(angle.GetNthControlPointPositionWorld(index)) for index in (1, 0))
+    turn = np.radians(degrees)
+    x, y, z = end - vertex
+    arm = np.array([x, y * np.cos(turn) - z * np.sin(turn), y * np.sin(turn) + z * np.cos(turn)])
+    angle.SetNthControlPointPositionWorld(0, *(vertex + arm))
+    angle.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
+
+
+@pytest.mark.parametrize("degrees", [40.0, -40.0], ids=["lordosis", "kyphosis"])
+def test_an_angle_moved_by_hand_counts_for_both_levels_with_its_sign(
+    assessed: SimpleNamespace, degrees: float
+) -> None:
+    node, logic = assessed.widget._parameterNode, assessed.widget.logic
+
+    def angle(level: str) -> Any:
+        item = next(item for item in logic.assessment(node).levels if item.level.value == level)
+        return item.measurement("segmental kyphosis L2–L3")
+
+    before = angle("L3").value
+    _turn(_angle(assessed, "L2–L3"), degrees)
+    _wait(assessed, lambda: angle("L3").value != before)
+    assert angle("L3") == angle("L2")
+    assert angle("L3").method.startswith("by hand")
+    assert angle("L3").value == pytest.approx(before - degrees, abs=2.0)
+    candidates = logic.assessment(node).worst.sins.components["alignment"].measurements
+    assert any("L2–L3" in item.name for item in candidates) == (degrees < 0)
+
+
+def test_a_mark_that_is_put_back_gives_the_computed_value_back(assessed: SimpleNamespace) -> None:
+    import slicer
+
+    from spinemet.scene import put_back
+
+    node, logic = assessed.widget._parameterNode, assessed.widget.logic
+    mark = _angle(assessed, "L2–L3")
+    _turn(mark, 30.0)
+    _wait(assessed, lambda: logic.answers(node).levels != {})
+    put_back(node.parameterNode)
+    mark.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
+    _wait(assessed, lambda: not any(said.measurements for said in logic.answers(node).levels.values()))
+
+
+def test_edited_outlines_without_live_grading_mark_the_result_outdated_everywhere(assessed: SimpleNamespace) -> None:
+    click(assessed.ui.liveCheckBox)
+    _paint(assessed, _clear_half, "L2_vertebra")
+    _wait(assessed, lambda: "Outdated" in assessed.ui.hintLabel.text)
+    widget = assessed.widget
+    assert widget.logic.stale(widget._parameterNode) == ("outlines",)
+    assert widget.ui.answerLabel.text.endswith("(outdated)")
+    assert "outdated" in widget._headers[assessed.assess].text
+    assert "press Assess again" in widget.panel("ReportPanel").ui.copyButton.toolTip
+
+
+def test_a_removed_lesion_segment_marks_the_result_outdated_and_is_dropped(assessed: SimpleNamespace) -> None:
+    click(assessed.ui.liveCheckBox)
+    assessed.spine.segmentation.GetSegmentation().RemoveSegment("lesion-1")
+    _wait(assessed, lambda: "Outdated" in assessed.ui.hintLabel.text)
+    assert list(assessed.widget._parameterNode.lesionSegmentIDs) == []
+
+
 def test_painting_is_never_kept_waiting(assessed: SimpleNamespace) -> None:
     logic = assessed.widget.logic
     pulse = logic._pulse

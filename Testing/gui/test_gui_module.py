@@ -420,9 +420,13 @@ def test_no_observer_is_left_after_cleanup(assessed: SimpleNamespace) -> None:
     assert assessed.assess.Observations == []
 
 
-def test_the_self_test_for_slicer_runs(empty_panel: SimpleNamespace) -> None:
+def test_the_self_test_for_slicer_runs(empty_panel: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     import SpineMetAssessment
 
+    # The synthetic patient itself goes through the same scenario in test_gui_session.
+    monkeypatch.setattr(
+        SpineMetAssessment, "makeSyntheticPatient", lambda _: small_spine.add_to(empty_panel.application.scene)
+    )
     SpineMetAssessment.SpineMetAssessmentTest().runTest()
 
 

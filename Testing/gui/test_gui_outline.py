@@ -199,16 +199,41 @@ def test_all_names_move_by_one_and_the_answers_with_them(assessed: SimpleNamespa
     assert [level.value for level in logic.answers(node).levels] == ["L3"]
 
 
+def test_a_lesion_said_to_be_at_a_level_moves_with_its_vertebra(panel: SimpleNamespace) -> None:
+    import vtk
+
+    segment = panel.spine.segmentation.GetSegmentation().GetSegment("lesion-1")
+    segment.SetTag("SpineMet.Level", "L3")
+    click(panel.outline.ui.tailwardButton)
+    level = vtk.reference("")
+    segment.GetTag("SpineMet.Level", level)
+    assert (str(level), segment.GetName()) == ("L4", "Lesion 1")
+    click(panel.outline.ui.undoNamesButton)
+    segment.GetTag("SpineMet.Level", level)
+    assert str(level) == "L3"
+
+
+def test_what_was_answered_at_a_level_without_outline_moves_too(panel: SimpleNamespace) -> None:
+    logic, node = panel.widget.logic, panel.widget._parameterNode
+    logic.setAnswer(node, "T12", "pain", "none", reader="AB")
+    logic.setAnswer(node, "L1", "pain", "mechanical", reader="AB")
+    logic.shiftLevels(node, -1)
+    assert {level.value: said.pain for level, said in logic.answers(node).levels.items()} == {
+        "T11": "none",
+        "T12": "mechanical",
+    }
+
+
 def test_names_do_not_run_into_the_sacrum_or_off_the_spine(panel: SimpleNamespace) -> None:
     logic, node = panel.widget.logic, panel.widget._parameterNode
     logic.addSegment(node, "vertebra", "S1")
     panel.widget.refresh()
     click(panel.outline.ui.tailwardButton)
-    assert "L5 would become S1, and the sacrum is outlined" in _message(panel)
+    assert "L5 would be called S1, as the outlined sacrum is" in _message(panel)
     logic.addSegment(node, "vertebra", "C1")
     panel.widget.refresh()
     click(panel.outline.ui.headwardButton)
-    assert "C1 is the last of its kind" in _message(panel)
+    assert "C1 cannot be renamed: there is no name above C1" in _message(panel)
     assert _names(panel)[1] == "L1 vertebra"
 
 

@@ -8,6 +8,7 @@ import pytest
 from anatomy_solids import Solid, stack, turned, voxelize
 from spinemet.anatomy import Column, LevelHint, Plane, measure_spine, measure_vertebra, spine_line
 from spinemet.anatomy.heights import DEPTHS, SIDES
+from spinemet.anatomy.spine_line import HINT_STAYS_DEG
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level
@@ -222,3 +223,32 @@ def test_a_flipped_grid_changes_nothing(axes):
     assert np.linalg.norm(np.subtract(one.frame.origin, other.frame.origin)) < 0.02
     for column in Column:
         assert other.height(column).value == pytest.approx(one.height(column).value, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("solid", "share"),
+    [(Solid(), 0.1), (Solid(wedge=8), 0.1), (Solid(wedge=15, closed=False), 0.25)],
+    ids=["sound", "wedge", "the arch is open: the hint tells the front"],
+)
+def test_a_hint_that_turns_by_what_counts_as_the_same_moves_nothing_that_matters(solid, share):
+    pose = turned(pitch=20, roll=12)
+    mask = voxelize(solid, spacing=(0.8, 0.8, 1.2), pose=pose)
+    given = hint(pose)
+    measured = measure_vertebra(mask, Level.L3, hint=given)
+    assert measured.measured
+    for way in range(0, 360, 45):
+        other = measure_vertebra(mask, Level.L3, hint=tilted(given, HINT_STAYS_DEG, way))
+        for one, same in zip(measured.measurements, other.measurements, strict=True):
+            if one.uncertainty is not None:
+                assert same.value == pytest.approx(one.value, abs=share * one.uncertainty), (way, one.name)
+        assert float(np.dot(measured.frame.superior, other.frame.superior)) > np.cos(np.radians(0.1))
+
+
+def tilted(given: LevelHint, degrees: float, way: float) -> LevelHint:
+    """A hint whose directions both turned by an angle, the spine's toward one side and the front's across it."""
+    up, front = np.array(given.superior), np.array(given.anterior)
+    across = np.cross(front, up)
+    turn, side = np.radians([degrees, way])
+    superior = np.cos(turn) * up + np.sin(turn) * (np.cos(side) * front + np.sin(side) * across)
+    anterior = np.cos(turn) * front + np.sin(turn) * (np.cos(side) * across + np.sin(side) * up)
+    return LevelHint(tuple(superior.tolist()), tuple(anterior.tolist()), given.cut)

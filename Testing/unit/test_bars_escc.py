@@ -59,11 +59,12 @@ def test_every_missed_grade_is_flagged_with_the_right_one(whole):
 
 
 @WHOLE
-@pytest.mark.parametrize(("measure", "truth"), [
-    ("tumor to cord", "gap"), ("epidural thickness", "thickness"), ("sac indentation", "indentation"),
-    ("cord depth", "cord_ap"),
+@pytest.mark.parametrize(("measure", "truth", "edges"), [
+    ("tumor to cord", "gap", 1), ("epidural thickness", "thickness", 2), ("sac indentation", "indentation", 2),
+    ("cord depth", "cord_ap", 2),
 ])  # fmt: skip
-def test_lengths_are_within_half_a_voxel(whole, measure, truth):
+def test_lengths_are_within_half_a_voxel_an_edge(whole, measure, truth, edges):
+    """Tumor and cord of a gap share one row of voxels; an extent has an edge at either end, each off on its own."""
     errors = []
     for item in trials(whole):
         found = item.disease.levels[item.segment.spec.level]
@@ -72,11 +73,11 @@ def test_lengths_are_within_half_a_voxel(whole, measure, truth):
             continue
         pixel = _voxel_along(item, measure)
         errors.append((value - max(0.0, true_measure(item, truth))) / pixel)
-    inside = np.mean(np.abs(errors) <= 0.5)
-    print(f"\n{measure}: n={len(errors)} median {np.median(errors):+.2f} voxels, {inside:.0%} within half a voxel,"
-          f" largest {np.max(np.abs(errors)):.2f}")  # fmt: skip
-    assert abs(np.median(errors)) <= 0.25
-    assert inside >= 0.9
+    half, inside = (float(np.mean(np.abs(errors) <= limit)) for limit in (0.5, 0.5 * edges))
+    print(f"\n{measure}: n={len(errors)} median {np.median(errors):+.2f} voxels, {half:.0%} within half a voxel,"
+          f" {inside:.0%} within half a voxel an edge, largest {np.max(np.abs(errors)):.2f}")  # fmt: skip
+    assert abs(np.median(errors)) <= (0.25 if whole else 0.5)
+    assert inside >= (0.95 if whole else 0.75)
 
 
 def _voxel_along(item: Trial, measure: str) -> float:

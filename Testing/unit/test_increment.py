@@ -68,3 +68,35 @@ def test_fingerprints_of_equal_things_are_equal_and_of_others_not():
     ]  # fmt: skip
     assert len({fingerprint(*thing) for thing in things}) == len(things)
     assert fingerprint(image(1.0), LevelAnswers(pain="none")) == fingerprint(image(1.0), LevelAnswers(pain="none"))
+
+
+def test_in_a_hurry_what_can_wait_is_left_as_it_was_and_named():
+    store = Increment()
+    store.run("width", Level.L1, (1,), lambda: "old", can_wait=("a",))
+    store.begin(hurry=True)
+    assert store.run("width", Level.L1, (1,), lambda: "new", can_wait=("b",)) == "old"
+    assert (store.pending, store.computed) == ([("width", "L1")], [])
+    store.begin()
+    assert store.run("width", Level.L1, (1,), lambda: "new", can_wait=("b",)) == "new"
+    assert (store.pending, store.computed) == ([], [("width", "L1")])
+
+
+def test_in_a_hurry_what_cannot_wait_and_what_is_not_known_yet_is_computed():
+    store = Increment()
+    store.run("width", Level.L1, (1,), lambda: "old", can_wait=("a",))
+    store.begin(hurry=True)
+    assert store.run("width", Level.L1, (2,), lambda: "new", can_wait=("b",)) == "new"
+    assert store.run("width", Level.L2, (1,), lambda: "first", can_wait=("a",)) == "first"
+    assert store.pending == []
+
+
+def test_a_step_that_is_computed_in_a_hurry_gets_nothing_outdated():
+    store = Increment()
+
+    def outer(inner: str) -> str:
+        return store.run("sum", "", (inner,), lambda: store.run("part", "", (), lambda: inner, can_wait=(inner,)))
+
+    outer("old")
+    store.begin(hurry=True)
+    assert outer("new") == "new"
+    assert store.pending == []

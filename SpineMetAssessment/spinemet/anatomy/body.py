@@ -15,6 +15,7 @@ from scipy import ndimage
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.medians import known_median, median, taken
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
+from spinemet.anatomy.solving import solved
 from spinemet.errors import NotMeasurable
 from spinemet.image import Image
 
@@ -78,6 +79,11 @@ class BodyShape:
         return self.right - self.left
 
     @property
+    def height(self) -> float:
+        """Distance of both planes over the middle."""
+        return float((self.upper - self.lower) @ [1.0, *self.middle[:2]])
+
+    @property
     def middle(self) -> NDArray[np.float64]:
         """Center of the body: mid-width, mid-depth, halfway between the planes."""
         r, a = (self.left + self.right) / 2, (self.front + self.posterior) / 2
@@ -105,11 +111,8 @@ def find_body(
     :param ends: from `row_ends` of the outline, which saves sampling where no bone is.
     :raises NotMeasurable: no body with two endplates and a posterior wall is found there.
     """
-    reach = 2.6 * radius + 6.0
-    tall = 1.6 * radius + 14.0
-    samples = sample_box(
-        mask, frame, (-reach, -1.8 * radius - 8.0, -tall), (reach, 1.8 * radius + 8.0, tall), step, ends
-    )
+    reach = np.array([2.6 * radius + 6.0, 1.8 * radius + 8.0, 1.6 * radius + 14.0])
+    samples = sample_box(mask, frame, -reach, reach, step, ends)
     inside = samples.values >= INSIDE
     low, high = _center_height(inside, samples, radius)
     middle, half = (low + high) / 2, max(MIDDLE_BAND * (high - low), samples.step[2])
@@ -264,18 +267,15 @@ def _plates(
     middle = (high + low) / 2
     reach = np.maximum(BELOW_PLATE_MM, BELOW_PLATE * (high - low))
     heights = samples.axis(2)
-    top = _outermost(values, heights, high + ABOVE_PLATE_MM, np.maximum(middle, high - reach), +1)
-    bottom = _outermost(values, heights, low - ABOVE_PLATE_MM, np.minimum(middle, low + reach), -1)
+    from_above, from_below = _Columns(values, heights, +1), _Columns(values, heights, -1)
+    top = from_above.outermost(high + ABOVE_PLATE_MM, np.maximum(middle, high - reach))
+    bottom = from_below.outermost(low - ABOVE_PLATE_MM, np.minimum(middle, low + reach))
     # The rims of a deep bowl stand far from the plane through its middle: look again along the bowl.
     for _ in range(BOWL_ROUNDS):
         before = np.count_nonzero(np.isfinite(top) & np.isfinite(bottom))
         rise, fall = _bowl(columns, top, walls) - high, low - _bowl(columns, bottom, walls)
-        top = _outermost(
-            values, heights, high + ABOVE_PLATE_MM + np.fmax(rise, 0.0), np.maximum(middle, high - reach), +1
-        )
-        bottom = _outermost(
-            values, heights, low - ABOVE_PLATE_MM - np.fmax(fall, 0.0), np.minimum(middle, low + reach), -1
-        )
+        top = from_above.outermost(high + ABOVE_PLATE_MM + np.fmax(rise, 0.0), np.maximum(middle, high - reach))
+        bottom = from_below.outermost(low - ABOVE_PLATE_MM - np.fmax(fall, 0.0), np.minimum(middle, low + reach))
         if np.count_nonzero(np.isfinite(top) & np.isfinite(bottom)) <= before:
             break
     found = np.zeros_like(box)
@@ -296,29 +296,38 @@ def _bowl(
     known = np.isfinite(heights)
     if np.count_nonzero(known) < 4 * basis.shape[1]:
         return np.full(len(r), np.nan)
-    return np.asarray(basis @ np.linalg.lstsq(basis[known], heights[known], rcond=None)[0])
+    return np.asarray(basis @ solved(basis[known].T @ basis[known], basis[known].T @ heights[known]))
 
 
-def _outermost(
-    values: NDArray[np.float32],
-    heights: NDArray[np.float64],
-    limit: NDArray[np.float64],
-    least: NDArray[np.float64],
-    sign: int,
-) -> NDArray[np.float64]:
-    """Height at which each column, entered from `limit`, first meets bone; NaN when not before `least`."""
-    allowed = (sign * (limit[:, None] - heights) >= 0) & (sign * (heights - least[:, None]) >= 0)
-    bone = (values >= INSIDE) & allowed
-    count = len(heights)
-    last = count - 1 - bone[:, ::-1].argmax(axis=1) if sign > 0 else bone.argmax(axis=1)
-    beyond = np.clip(last + sign, 0, count - 1)
-    rows = np.arange(len(values))
-    within, without = values[rows, last], values[rows, beyond]
-    share = np.clip((within - INSIDE) / np.maximum(within - without, 1e-6), 0.0, 1.0)
-    crossing = heights[last] + sign * share * abs(heights[1] - heights[0])
-    # A column that is bone right up to the limit belongs to a process above the plate.
-    known = bone.any(axis=1) & (without < INSIDE)
-    return np.where(known, crossing, np.nan)
+class _Columns:
+    """Columns of samples that are entered from one side again and again.
+
+    :param values: (n, heights), 0 outside to 1 inside.
+    :param heights: of the samples, mm, evenly rising.
+    :param sign: +1 when they are entered from above, -1 from below.
+    """
+
+    def __init__(self, values: NDArray[np.float32], heights: NDArray[np.float64], sign: int) -> None:
+        self._values, self._heights = (values, heights) if sign > 0 else (values[:, ::-1], -heights[::-1])
+        self._sign = sign
+        order = np.arange(len(heights), dtype=np.int16)
+        # Of every sample: the place of the first bone met when going inward from it, -1 where none is left.
+        self._met = np.maximum.accumulate(np.where(self._values >= INSIDE, order, np.int16(-1)), axis=1)
+
+    def outermost(self, limit: NDArray[np.float64], least: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Height (n,) at which each column, entered from `limit`, first meets bone; NaN when not before `least`."""
+        values, heights = self._values, self._heights
+        entry = np.searchsorted(heights, self._sign * limit, side="right") - 1
+        end = np.searchsorted(heights, self._sign * least, side="left")
+        rows = np.arange(len(values))
+        last = np.where(entry >= 0, self._met[rows, np.maximum(entry, 0)], -1)
+        met = (last >= 0) & (last >= end)
+        last = np.maximum(last, 0)
+        within, without = values[rows, last], values[rows, np.minimum(last + 1, len(heights) - 1)]
+        share = np.clip((within - INSIDE) / np.maximum(within - without, 1e-6), 0.0, 1.0)
+        crossing = self._sign * (heights[last] + share * (heights[1] - heights[0]))
+        # A column that is bone right up to the limit belongs to a process above the plate.
+        return np.where(met & (without < INSIDE), crossing, np.nan)
 
 
 def _columns(samples: LocalSamples, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -333,7 +342,7 @@ def _robust_plane(columns: NDArray[np.float64], heights: NDArray[np.float64]) ->
     plane = np.zeros(3)
     for _ in range(4):
         scaled = basis * weight[:, None]
-        plane = np.linalg.lstsq(scaled.T @ basis, scaled.T @ heights, rcond=None)[0]
+        plane = solved(scaled.T @ basis, scaled.T @ heights)
         residual = heights - basis @ plane
         scale = 4.7 * max(1.4826 * median(np.abs(residual)), 0.3)
         weight = np.clip(1 - (residual / scale) ** 2, 0, None) ** 2

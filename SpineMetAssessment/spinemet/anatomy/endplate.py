@@ -17,6 +17,7 @@ from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.layers import layer_steps
 from spinemet.anatomy.medians import median
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
+from spinemet.anatomy.solving import solved
 from spinemet.evidence import Point
 from spinemet.image import Grid, Image
 
@@ -212,7 +213,7 @@ def _robust_fit(
     fit = np.zeros(basis.shape[1])
     for _ in range(3):
         scaled = basis * weight[:, None]
-        fit = np.linalg.lstsq(scaled.T @ basis, scaled.T @ heights, rcond=None)[0]
+        fit = solved(scaled.T @ basis, scaled.T @ heights)
         rest = heights - basis @ fit
         spread = 4.7 * max(1.4826 * median(np.abs(rest)), 0.4)
         weight = np.clip(1 - (rest / spread) ** 2, 0, None) ** 2
@@ -249,7 +250,7 @@ def fit_plane(
         weight = weight * share
     basis = np.column_stack([np.ones(len(columns)), columns])
     scaled = basis * weight[:, None]
-    plane = np.linalg.lstsq(scaled.T @ basis, scaled.T @ heights, rcond=None)[0]
+    plane = solved(scaled.T @ basis, scaled.T @ heights)
     residual = float(np.sqrt(np.average((heights - basis @ plane) ** 2, weights=weight)))
     return np.asarray(plane), residual
 

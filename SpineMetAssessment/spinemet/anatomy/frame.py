@@ -30,7 +30,7 @@ class VertebraFrame:
         front = np.asarray(anterior, dtype=float)
         front = front - up * (front @ up)
         front = front / np.linalg.norm(front)
-        right = np.cross(front, up)
+        right = cross(front, up)
         return cls(_point(origin), _point(right), _point(front), _point(up))
 
     @property
@@ -45,6 +45,12 @@ class VertebraFrame:
     def to_ras(self, local: ArrayLike) -> NDArray[np.float64]:
         """Local points (…, 3) as RAS millimeters."""
         return np.asarray(np.asarray(local, dtype=float) @ self.axes + np.array(self.origin))
+
+
+def cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cross product of two vectors (3,); numpy's own is slow for a single pair."""
+    (a, b, c), (d, e, f) = one.tolist(), other.tolist()
+    return np.array([b * f - c * e, c * d - a * f, a * e - b * d])
 
 
 def _point(vector: ArrayLike) -> Point:

@@ -290,13 +290,13 @@ def _robust_fit(
     :return: the coefficients, and the matrix (coefficients, n) that makes them of heights.
     """
     robust = np.ones(len(heights))
-    smoother = np.zeros(basis.T.shape)
     for _ in range(3):
         scaled = basis * (weight * robust)[:, None]
-        smoother = _inverse(scaled.T @ basis) @ scaled.T
-        residual = heights - basis @ (smoother @ heights)
+        inverse = _inverse(scaled.T @ basis)
+        residual = heights - basis @ (inverse @ (scaled.T @ heights))
         scale = 4.7 * max(1.4826 * median(np.abs(residual)), 0.2)
         robust = np.clip(1 - (residual / scale) ** 2, 0, None) ** 2
+    smoother = inverse @ scaled.T
     return np.asarray(smoother @ heights), np.asarray(smoother)
 
 

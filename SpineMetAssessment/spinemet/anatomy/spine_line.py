@@ -26,7 +26,8 @@ HINT_DECIMALS = 2
 """Unit vectors are rounded to this many decimals: about half a degree."""
 HINT_STAYS_DEG = 2.0
 """A hint turned by no more than this is the same [D]: it moves no height by more than 0.03 mm, no axis by more than
-0.02°, and nothing by more than a tenth of its ± (synthetic spines, seeds 41 and 42)."""
+0.02°, and nothing by more than a tenth of its ± (synthetic spines, seeds 41 and 42); where the arch is open, so that
+the hint alone tells the front, nothing by more than a quarter."""
 ACROSS = 0.7
 """Cosine to the patient's own axes below which the course and the front of cut vertebrae are not believed [D]."""
 TURNED = 0.7

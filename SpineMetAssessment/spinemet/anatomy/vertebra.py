@@ -245,7 +245,7 @@ def _centered(
 
 
 def _require_plausible(shape: BodyShape) -> None:
-    height = float((shape.upper - shape.lower) @ [1.0, *shape.middle[:2]])
+    height = shape.height
     sizes = ((shape.depth, DEPTH_RANGE_MM), (shape.width, WIDTH_RANGE_MM), (height, HEIGHT_RANGE_MM))
     if any(not low <= size <= high for size, (low, high) in sizes):
         raise NotMeasurable(

@@ -46,6 +46,7 @@ from spinemet.assessment import Assessment
 from spinemet.case import ImageRef, Role, Structure
 from spinemet.evidence import Measurement
 from spinemet.image import Image
+from spinemet.image import Region as ImageRegion
 from spinemet.increment import Increment, fingerprint
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level, Region
@@ -340,15 +341,19 @@ class MeasuredStudy:
     def _overlapping(self, lesions: LabelMap, values: Collection[int]) -> list[Level]:
         """Levels whose crops overlap the bounding region of one of the lesions."""
         regions = [lesions.region(value) for value in values]
-        own = {level: region_of(item.mask.grid, lesions.image.grid) for level, item in self.spine.vertebrae.items()}
         return [
             level
-            for level, box in own.items()
+            for level, box in self._boxes.items()
             if any(
                 all(a.start < b.stop and b.start < a.stop for a, b in zip(box, region, strict=True))
                 for region in regions
             )
         ]
+
+    @cached_property
+    def _boxes(self) -> dict[Level, ImageRegion]:
+        """Where the crops of the vertebrae lie in the image."""
+        return {level: region_of(item.mask.grid, self.image.grid) for level, item in self.spine.vertebrae.items()}
 
     def expected(self, level: Level, loss: CollapseMeasurement, lesion: LesionMeasures) -> tuple[Measurement, ...]:
         """Lesion and sound bone against the volume that the body had before it collapsed."""

@@ -57,12 +57,13 @@ def assess(
     :param details: False, after an edit, measures again only what the scores of the edited levels need. All else stays
         as it was before the edit: `store.pending` names what, and the last warning says so. For showing a score at
         once; a second call with details brings all of it up to date, and only such a result may leave the program.
+        Of another image, or where an outline came or went, everything is measured all the same.
     :raises GridMismatch: outlines and image lie on different grids.
     :raises BadInput: the image has no numbers to measure in, nothing is outlined, or an answer is not a possible one.
     """
     report = progress or silent
     store = store if store is not None else Increment()
-    store.begin(hurry=not details)
+    _begin(store, (image, ref, *_outlined(vertebrae, lesions)), details=details)
     _check(image, vertebrae, lesions, store)
     answers = answers or Answers()
     if previous is not None:
@@ -127,6 +128,18 @@ def _by_hand(spine: Spine, answers: Answers) -> Spine:
 def _shape(vertebrae: LabelMap, answers: Answers) -> str:
     by_hand = {level.value: said.measurements for level, said in answers.levels.items() if said.measurements}
     return fingerprint(vertebrae, by_hand)
+
+
+def _outlined(vertebrae: LabelMap, lesions: LabelMap | None) -> tuple[list[Level], list[int]]:
+    """Which levels and lesions have an outline."""
+    return list(vertebrae.levels), lesions.values(Structure.LESION) if lesions is not None else []
+
+
+def _begin(store: Increment, study: tuple[object, ...], *, details: bool) -> None:
+    """Begin a run; in a hurry only if it is about the same as the last one."""
+    stamp = fingerprint(*study)
+    store.begin(hurry=not details and store.last("study", "") == stamp)
+    store.run("study", "", (stamp,), lambda: stamp)
 
 
 def _check(image: Image, vertebrae: LabelMap, lesions: LabelMap | None, store: Increment) -> None:

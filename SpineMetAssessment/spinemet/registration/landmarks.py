@@ -55,7 +55,7 @@ def read_landmarks(paths: Sequence[Path]) -> list[tuple[str, Landmark]]:
     if len(lists) != 2:
         names = " and ".join(path.name for path in paths)
         raise BadInput(f"{names} hold {len(lists)} point lists where two are needed; choose {WANTED}.")
-    return _paired(*lists)
+    return paired(*lists)
 
 
 def landmark_errors(
@@ -84,7 +84,11 @@ def level_in(label: str) -> Level | None:
         return None
 
 
-def _paired(fixed: dict[str, Point], moving: dict[str, Point]) -> list[tuple[str, Landmark]]:
+def paired(fixed: dict[str, Point], moving: dict[str, Point]) -> list[tuple[str, Landmark]]:
+    """Points (RAS mm) of both images by their labels, as pairs with their labels.
+
+    :raises BadInput: the lists do not match; the sentence says what does not.
+    """
     if len(fixed) != len(moving):
         raise BadInput(
             f"The fixed image has {len(fixed)} landmarks and the moving image {len(moving)}; place them in pairs."

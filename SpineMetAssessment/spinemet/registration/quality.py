@@ -21,7 +21,7 @@ from spinemet.registration.jacobian import determinants
 from spinemet.registration.motion import Array, RigidMotion
 from spinemet.registration.result import Registration
 from spinemet.registration.sides import SWAPPED, UNSURE, mirrored_ratio
-from spinemet.registration.start import LEAST_OVERLAP, lattice
+from spinemet.registration.start import LEAST_OVERLAP, lattice, whole_agreement
 from spinemet.registration.trust import LEVEL_MARGIN, SURE_LEVEL_MARGIN
 from spinemet.registration.verdict import MAX_TURN_DEG
 
@@ -33,7 +33,7 @@ RIGID_MM = 0.05
 """How exactly bones move rigidly, but where two of them touch."""
 MOST_TOUCHING = 0.1
 """Share of the bone that may lie in cells shared with another bone, and so bend, before a look is asked for [D]."""
-AS_GOOD, ELSEWHERE_MM = 0.95, 2.0
+AS_GOOD, ELSEWHERE_MM = 0.97, 2.0
 """Share of the agreement with which another start counts as good as the chosen one, and how far off it may be [D]."""
 MOST_BENT_MM = 1.0
 """How far 99.5 % of the bone may be off its rigid motion at most before a look is asked for [D]."""
@@ -119,12 +119,12 @@ def _whole(result: Registration, fixed: Image, moving: Image) -> list[Check]:
             sentence=f"The images would have to be turned by {turn:.0f}°; start it by landmarks.",
         ),
         _level(result),
-        *_elsewhere(result, moving),
+        *_elsewhere(result, fixed, moving),
         _sides(result, fixed, moving),
     ]  # fmt: skip
 
 
-def _elsewhere(result: Registration, moving: Image) -> list[Check]:
+def _elsewhere(result: Registration, fixed: Image, moving: Image) -> list[Check]:
     """Whether another start ended elsewhere and fits as well; with outlines the level's own test asks that."""
     if result.vertebrae or result.kept_header:
         return []
@@ -132,7 +132,7 @@ def _elsewhere(result: Registration, moving: Image) -> list[Check]:
     apart = [
         item.motion.distance(result.spine, points)
         for item in result.alternatives
-        if item.agreement.evidence >= AS_GOOD * result.after.evidence
+        if whole_agreement(fixed, moving, item.motion).evidence >= AS_GOOD * result.after.evidence
     ]
     furthest = max(apart, default=0.0)
     return [

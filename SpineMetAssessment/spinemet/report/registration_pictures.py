@@ -17,7 +17,7 @@ from spinemet.image import Image
 from spinemet.report.drawing import Drawing, Figure, svg
 from spinemet.report.markup import Markup, tag
 from spinemet.report.planes import Plane
-from spinemet.report.windows import OUTSIDE, Window
+from spinemet.report.windows import Window
 
 Carry = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Carries points (…, 3) of the fixed image to the moving image, RAS mm."""
@@ -128,11 +128,6 @@ def flicker(pair: Compared, titles: tuple[str, str], caption: str) -> Figure:
     )
     height = pair.plane.shape[0] * width / pair.plane.shape[1]
     return Figure(svg(width, height, caption, tag("style", Markup(style)), *layers), caption, width)
-
-
-def reach(pair: Compared) -> float:
-    """Share of the picture that the moving image covers."""
-    return float(np.mean(pair.shown & (pair.fixed != OUTSIDE)))
 
 
 def _width(plane: Plane) -> float:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from spinemet.scene.archive import open_scene, save_scene
     from spinemet.scene.bone_look import Look, remove_clipping_plane, set_look, show_clipping_plane
     from spinemet.scene.cuts import cut_to_frame, jump_to, slice_nodes, to_standard
-    from spinemet.scene.identity import Identity, identity_of
     from spinemet.scene.layouts import Layout, Shown, fill_views, register_layouts
     from spinemet.scene.legend import show_legend
     from spinemet.scene.mark_nodes import (
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Group",
-    "Identity",
     "Layout",
     "LinkedByVertebra",
     "Look",
@@ -64,7 +62,6 @@ __all__ = [
     "focus_on",
     "frames_of",
     "headless_session",
-    "identity_of",
     "image_from_volume",
     "jump_to",
     "labelmap_from_segmentation",
@@ -104,7 +101,6 @@ _HOMES = {
     "archive": ("open_scene", "save_scene"),
     "bone_look": ("Look", "remove_clipping_plane", "set_look", "show_clipping_plane"),
     "cuts": ("cut_to_frame", "jump_to", "slice_nodes", "to_standard"),
-    "identity": ("Identity", "identity_of"),
     "layouts": ("Layout", "Shown", "fill_views", "register_layouts"),
     "legend": ("show_legend",),
     "mark_nodes": ("MovedMeasurement", "focus_on", "moved_measurements", "put_back", "show_group", "shown_groups"),

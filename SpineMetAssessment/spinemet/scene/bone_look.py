@@ -114,7 +114,11 @@ def remove_clip_orphans(scene: Any) -> None:
     held = {display.GetNodeReferenceID(role) for display in used for role in (ROLE_PLANE, ROLE_CLIP)}
     for kind in ("vtkMRMLMarkupsPlaneNode", "vtkMRMLClipNode"):
         for node in [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]:
-            if node.GetAttribute(OURS) and node.GetID() not in held:
+            if not node.GetAttribute(OURS) or node.GetID() in held:
+                continue
+            if kind == "vtkMRMLClipNode":
+                scene.RemoveNode(node)
+            else:
                 remove_displayed(scene, node)
 
 

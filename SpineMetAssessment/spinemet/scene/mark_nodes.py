@@ -236,7 +236,8 @@ def remove_displayed(scene: Any, node: Any) -> None:
         hierarchy.RemoveItem(place, False, False)
     count = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
     displays = [node.GetNthDisplayNode(index) for index in range(count)]
-    for item in (*displays, node.GetStorageNode(), node):
+    storage = node.GetStorageNode() if node.IsA("vtkMRMLStorableNode") else None
+    for item in (*displays, storage, node):
         if item is not None:
             scene.RemoveNode(item)
 

@@ -25,6 +25,14 @@ from spinemet.scene.level_texts import LevelTexts
 from spinemet.scene.mark_nodes import mark_steps, remove_displayed, remove_marks
 from spinemet.scene.marks import Mark, marks_of
 from spinemet.scene.markups import evidence_of, fill_markups, set_display
+from spinemet.scene.roles import (
+    ROLE_ASSESSMENT,
+    ROLE_EVIDENCE,
+    ROLE_REFERENCE,
+    ROLE_SEGMENTATION,
+    ROLE_TABLE,
+    ROLE_VOLUMES,
+)
 from spinemet.scene.segmentations import labelmaps_from_segmentation, outlines_of
 from spinemet.scene.session import in_application
 from spinemet.scene.table import fill_table
@@ -32,12 +40,6 @@ from spinemet.scene.views import prepare_views
 from spinemet.scene.volumes import image_from_volume
 
 MODULE = "SpineMetAssessment"
-ROLE_ASSESSMENT = "SpineMet.Assessment"
-ROLE_TABLE = "SpineMet.Table"
-ROLE_EVIDENCE = "SpineMet.Evidence"
-ROLE_REFERENCE = "SpineMet.ReferenceVolume"
-ROLE_VOLUMES = "SpineMet.Volumes"
-ROLE_SEGMENTATION = "SpineMet.Segmentation"
 LESION_SEGMENTS = "SpineMet.LesionSegmentIDs"
 """Parameter: the segments that the user chose as lesions, a JSON list of IDs."""
 GRADED_OPACITY = 0.45

@@ -26,7 +26,7 @@ CORD_MM = (1.5, 9.5)
 """Least and largest radius of the cord round its middle [D]."""
 SAC_MM = (3.0, 16.0)
 """Least and largest radius of the sac [D]."""
-CALIBRATED_MM = 25.0
+CALIBRATED_MM = 50.0
 """Fluid and cord are looked for in a stretch of this length: one narrow place must not change what they look like."""
 CLEAR_EDGE = 0.25
 """Least rise at the cord's wall, as a share of the difference between cord and fluid, that shows it [D]."""
@@ -38,6 +38,8 @@ BESIDE_MM = 2.0
 """Within this distance of the cord there must be fluid, or what lies there may hide where the cord ends."""
 FLUID_BESIDE = 0.6
 """Least value beside the cord that is fluid, blurred by the voxels, where the cord is 0 and fluid is 1 [D]."""
+FLUID_SHARE = 70.0
+"""Percentile, among the cuts of that stretch, of their fluid: most of them may have none left."""
 ROUNDS = 4
 """How often the line is moved to the middle of what was found round it."""
 
@@ -99,7 +101,10 @@ def stretched(
     raw = course.unrolled(image, REACH_MM) * (1 if fluid_bright else -1)
     raw = np.nan_to_num(raw, nan=float(np.nanmin(raw)))
     raw = ndimage.gaussian_filter(raw, (1.0 / STEP_MM, 0.7, 0.6 / RADIAL_MM), mode=("nearest", "wrap", "nearest"))
-    fluid = _running(np.percentile(raw[:, :, : round(8.0 / RADIAL_MM)].reshape(len(raw), -1), 92, axis=1))
+    fluid = np.percentile(raw[:, :, : round(8.0 / RADIAL_MM)].reshape(len(raw), -1), 92, axis=1)
+    # A coil's sensitivity falls off toward its end; the fluid is compared as it would be without that.
+    trend = _trend(fluid) if fluid_bright else np.ones(len(fluid))
+    fluid = trend * _running(fluid / trend, FLUID_SHARE)
     cord = np.median(raw[:, :, : round(2.0 / RADIAL_MM)].reshape(len(raw), -1), axis=1)
     # The fluid tells how the coil's sensitivity changes from where the cord was seen.
     ratio = cord / np.where(np.abs(fluid) > 1e-6, fluid, 1e-6) if fluid_bright else cord
@@ -118,9 +123,16 @@ def stretched(
     return np.clip((raw - cord[:, None, None]) / span, -2.0, 1.5).astype(np.float32), contrast
 
 
-def _running(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _trend(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The even growth or decline of positive values from cut to cut."""
+    at = np.arange(len(values))
+    growth, start = np.polyfit(at, np.log(np.maximum(values, 1e-3 * max(values.max(), 1e-6))), 1)
+    return np.asarray(np.exp(start + growth * at))
+
+
+def _running(values: NDArray[np.float64], share: float = 50.0) -> NDArray[np.float64]:
     size = 2 * int(CALIBRATED_MM / 2 / STEP_MM) + 1
-    return np.asarray(ndimage.median_filter(values, size, mode="nearest"))
+    return np.asarray(ndimage.percentile_filter(values, share, size, mode="nearest"))
 
 
 def _beside_wall(values: Array, cord: Array) -> Array:

@@ -30,7 +30,7 @@ TYPICAL_SHARES = (0.64, 0.64, 0.48, 0.48, 0.39, 0.39)
 """Half width (twice), half depth and half height of a body as shares of the pitch: where the search begins [D]."""
 ROUND = 2.6
 """Exponent of the body's outline seen from above: between an ellipse (2) and a rectangle."""
-STRAY_MM = 4.0
+STRAY_MM = 3.0
 """Farthest that a body's wall lies from the block that fits it best [D]."""
 DARK = 0.55
 """Share of the marrow's signal below which a place is cortex, ligament or annulus [D]."""
@@ -152,7 +152,7 @@ def _fitted(cost: NDArray[np.float32], pose: Pose) -> Array:
         at = np.clip(np.rint(radii / RADIAL_MM).astype(int), 0, cost.shape[2] - 1)
         unlike = float(np.sum(np.log(np.maximum(block[:6], 1.0) / start[:6]) ** 2))
         weight = area * np.maximum(radii, 1.0) ** 2
-        return float(np.sum(weight * cost[rows, angles, at]) / weight.sum()) + 0.3 * unlike + 0.3 * block[6] ** 2
+        return float(np.sum(weight * cost[rows, angles, at]) / weight.sum()) + 0.8 * unlike + 0.3 * block[6] ** 2
 
     best, least = start, total(start)
     for step in (4.0, 2.0, 1.0, 0.5):

@@ -69,7 +69,7 @@ def outline_bodies(image: Image, clicks: Sequence[Click], progress: Progress | N
     return LabelMap(result, outlines, "bodies from clicks in MR", (_ARCHES, *_doubts(chosen, walls)))
 
 
-_ARCHES = "Bodies and discs only: the arches were not outlined in the MR."
+_ARCHES = "Bodies and discs only, as a draft to be checked: the arches were not outlined in the MR."
 
 
 def _check(image: Image, clicks: Sequence[Click]) -> None:

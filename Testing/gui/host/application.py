@@ -291,8 +291,8 @@ def _installed() -> Iterator[None]:
     sys.meta_path.insert(0, finder)
     for name, value in names.items():
         setattr(slicer, name, value)
-    # These two go through the application's Qt file manager, which slicer-core does not have.
-    files = {"saveScene": _save_scene, "loadScene": _load_scene}
+    # These go through the application's Qt file manager and module selector, which slicer-core does not have.
+    files = {"saveScene": _save_scene, "loadScene": _load_scene, "selectModule": _select_module}
     before = {name: getattr(slicer.util, name) for name in files}
     for name, function in files.items():
         setattr(slicer.util, name, function)
@@ -314,6 +314,11 @@ def _save_scene(filename: str, properties: Any = None) -> bool:
 
 def _load_scene(filename: str, properties: Any = None) -> bool:
     return bool(slicer.mrmlScene.ReadFromMRB(filename))
+
+
+def _select_module(module: str) -> None:
+    if not slicer.modules.SpineMetAssessmentWidget.parent.isEntered:
+        slicer.modules.SpineMetAssessmentWidget.parent.enter()
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinemet.anatomy.alignment.sacrum import sacral_endplate
 from spinemet.anatomy.endplate import Endplate
+from spinemet.anatomy.frame import cross
 from spinemet.anatomy.spine import Spine
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.evidence import Measurement, Point, unknown
@@ -120,9 +121,7 @@ def sagittal_angle(upper: ArrayLike, lower: ArrayLike, right: NDArray[np.float64
     """Degrees by which the upper of two headward normals leans forward against the lower, seen from the right."""
     first, second = np.asarray(upper, dtype=float), np.asarray(lower, dtype=float)
     first, second = first - right * (first @ right), second - right * (second @ right)
-    (a, b, c), (d, e, f) = second.tolist(), first.tolist()
-    across = np.array([b * f - c * e, c * d - a * f, a * e - b * d])
-    return -float(np.degrees(np.arctan2(across @ right, second @ first)))
+    return -float(np.degrees(np.arctan2(cross(second, first) @ right, second @ first)))
 
 
 def angle_measurement(

@@ -91,16 +91,18 @@ def _largest(
     marks: Landmarks, angle: Callable[[NDArray[np.float64], NDArray[np.float64]], float], *, sacrum: bool
 ) -> Ends | None:
     """The pair of levels with the largest angle between the headward normals of its outer plates."""
+    starts = {level: marks.superior(level) for level in _upper_ends(marks)}
+    ends = {level: marks.superior(level) if level is Level.S1 else marks.inferior(level) for level in marks.plates}
+    if not sacrum:
+        ends.pop(Level.S1, None)
+    uppers = [(level, upward(plate, superior=True)) for level, plate in starts.items() if plate]
+    lowers = [(level, upward(plate, superior=level is Level.S1)) for level, plate in ends.items() if plate]
     best: tuple[float, Ends] | None = None
-    for above in _upper_ends(marks):
-        for below in marks.plates:
-            if below <= above or (below is Level.S1 and not sacrum):
+    for above, upper in uppers:
+        for below, lower in lowers:
+            if below <= above:
                 continue
-            plate = marks.superior(below) if below is Level.S1 else marks.inferior(below)
-            upper = marks.superior(above)
-            if plate is None or upper is None:
-                continue
-            value = angle(upward(upper, superior=True), upward(plate, superior=below is Level.S1))
+            value = angle(upper, lower)
             if best is None or value > best[0]:
                 best = (value, (above, below))
     return best[1] if best else None

@@ -14,6 +14,7 @@ import numpy as np
 from spinemet.anatomy.alignment.angles import Landmarks, midpoint, unit, upward
 from spinemet.anatomy.alignment.white_panjabi import translation_note
 from spinemet.anatomy.endplate import Endplate
+from spinemet.anatomy.frame import cross
 from spinemet.evidence import Measurement, unknown
 from spinemet.levels import Level, Region
 
@@ -63,8 +64,8 @@ def listhesis(marks: Landmarks, above: Level, below: Level) -> Listhesis:
         return Listhesis(above, below, sagittal, lateral, percent)
     right = marks.pair_right(above, below)
     up = unit(upward(upper, superior=False) + upward(lower, superior=True))
-    front = unit(np.cross(up, right))
-    side = np.cross(front, up)
+    front = unit(cross(up, right))
+    side = cross(front, up)
     moved = np.subtract(upper.center, lower.center)
     position = midpoint(upper.center, lower.center)
     # Where the disc's direction is unsure, so is what is along it.

@@ -14,6 +14,7 @@ from spinemet.anatomy.alignment.angles import SUPINE, Landmarks, between, landma
 from spinemet.anatomy.alignment.cobb import Curve, coronal_cobb, sagittal_cobb
 from spinemet.anatomy.alignment.listhesis import Listhesis, listhesis
 from spinemet.anatomy.alignment.pelvis import Pelvis, pelvis
+from spinemet.anatomy.frame import cross
 from spinemet.anatomy.spine import Spine
 from spinemet.evidence import Measurement, Point, unknown
 from spinemet.levels import Level, Region, adjacent
@@ -118,7 +119,7 @@ def rotation(spine: Spine, above: Level, below: Level) -> Measurement:
     up = unit(np.add(upper.frame.superior, lower.frame.superior))
     fronts = [np.asarray(item.frame.anterior) for item in (lower, upper)]
     first, second = (front - up * (front @ up) for front in fronts)
-    value = float(np.degrees(np.arctan2(np.cross(first, second) @ up, first @ second)))
+    value = float(np.degrees(np.arctan2(cross(first, second) @ up, first @ second)))
     across = np.sqrt(((upper.frame.axes[:2] @ upper.mask.grid.ijk_to_ras[:3, :3]) ** 2).sum(axis=1)).max()
     least = ROTATION_LEAST_CERVICAL_DEG if above.region is Region.CERVICAL else ROTATION_LEAST_DEG
     margin = max(least, ROTATION_PER_MM * float(across))

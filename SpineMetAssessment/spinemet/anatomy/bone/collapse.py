@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spinemet.anatomy.heights import Column, Heights, Plane
+from spinemet.anatomy.medians import median
 from spinemet.anatomy.spine import Spine
 from spinemet.anatomy.vertebra import Vertebra
 from spinemet.evidence import Measurement, unknown
@@ -164,8 +165,8 @@ def _predicted(level: Level, curve: tuple[tuple[Level, float], ...], suspect: Co
         return None
     order, value = np.array(near).T
     a, b = np.tril_indices(len(order), -1)
-    slope = float(np.median((value[a] - value[b]) / (order[a] - order[b])))
-    return float(np.median(value - slope * order) + slope * level.order)
+    slope = median((value[a] - value[b]) / (order[a] - order[b]))
+    return median(value - slope * order) + slope * level.order
 
 
 def _neighbor(level: Level, spine: Spine, step: int, unusable: Collection[Level]) -> Level | None:

@@ -48,7 +48,7 @@ def cut_measures(
 
     no_cord, no_reference = "the cord is not outlined there", "no untouched stretch of canal is near"
     lost, lost_mm = (steady(values, cut, cuts) for values in cord_losses(cuts, profile, reference))
-    cord_ap = reference.cord_ap[cut]
+    cord_ap, depth = reference.cord_ap[cut], steady(profile.cord_ap, cut, cuts)
     missing = no_cord if not np.isfinite(profile.cord_ap[cut]) else no_reference
     fluid_ref, sac_ref = reference.fluid_area[cut], reference.sac_area[cut]
     fluid = steady(profile.fluid_area, cut, cuts) / fluid_ref if fluid_ref > 0 else float("nan")
@@ -74,12 +74,12 @@ def cut_measures(
         known("cord loss as a length", lost_mm, "mm", lost_error, missing),
         known("cord shift", shift, "mm", edge, missing),
         known("fluid left", 100 * fluid, "%", 30 * edge * rim / fluid_ref if fluid_ref > 0 else None, no_reference),
-        known("cord depth", profile.cord_ap[cut], "mm", 2 * edge * 0.7, no_cord),
+        known("cord depth", depth, "mm", 2 * edge * 0.7, no_cord),
         known("expected cord depth", cord_ap, "mm", edge, no_reference),
         known("cord area", cord_area or np.nan, "mm²", _area_error(cord_area, edge), no_cord),
         known("cord share of the canal (aSCOR)", 100 * profile.ascor[cut], "%",
               100 * _area_error(cord_area, edge) / canal, no_cord),
-        known("cord compression (MSCC)", 100 * (1 - profile.cord_ap[cut] / cord_ap) if cord_ap > 0 else np.nan, "%",
+        known("cord compression (MSCC)", 100 * (1 - depth / cord_ap) if cord_ap > 0 else np.nan, "%",
               100 * lost_error / cord_ap if cord_ap > 0 else None, missing),
         known("sac loss", 100 * (1 - profile.sac_area[cut] / sac_ref) if sac_ref > 0 else np.nan, "%",
               50 * edge * rim / sac_ref if sac_ref > 0 else None, no_reference),

@@ -57,8 +57,8 @@ def _loss(value: Array, usual: Array) -> tuple[Array, Array]:
 def sac_indentation(cut: int, cuts: Cuts, profile: Profile, reference: Reference) -> float:
     """How far the sac's edge gave way to tumor, against the expected sac, mm; 0 without tumor.
 
-    The greater of two: how much nearer the edge lies to the centerline, on rays that meet tumor within 45° of its
-    middle; and how far the whole sac draws back from that side, which also holds when tumor crosses the centerline.
+    The greater of two: how much nearer the edge lies to the canal's middle, on rays that meet tumor within 45° of its
+    middle; and how far the whole sac draws back from that side, which also holds when tumor crosses the middle.
     """
     mask, toward = cuts.masks["epidural"][cut], profile.toward[cut]
     if not mask.any():
@@ -72,11 +72,13 @@ def sac_indentation(cut: int, cuts: Cuts, profile: Profile, reference: Reference
     facing = np.cos(turns) * toward[0] + np.sin(turns) * toward[1]
     drawn_back = float((usual * facing).max() - (found * facing).max())
     rows, columns = np.nonzero(mask)
-    met = np.degrees(np.arctan2(cuts.v[rows], cuts.u[columns])) % 360.0
+    middle = profile.canal_center[cut]
+    met = np.degrees(np.arctan2(cuts.v[rows] - middle[1], cuts.u[columns] - middle[0])) % 360.0
     meets = np.isin(np.arange(ANGLES), np.rint(met / (360.0 / ANGLES)).astype(int) % ANGLES)
     # Over 15 degrees, so that one step of the outline is no dent.
     given = ndimage.uniform_filter1d(usual - found, 3, mode="wrap")
-    dents = given[meets & (facing >= np.sqrt(0.5)) & (found > 0)]
+    # Along the tumor's way: a ray that leaves it obliquely would find more than tumor pushes.
+    dents = (given * facing)[meets & (facing >= np.sqrt(0.5)) & (found > 0)]
     return float(max(drawn_back, dents.max(initial=0.0)))
 
 

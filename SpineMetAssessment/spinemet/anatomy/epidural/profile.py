@@ -41,9 +41,11 @@ class Profile:
     :param sac_clearance: the same to the sac.
     :param contact_edge: length of the cord's edge along which tumor lies within `TOUCHING_MM`.
     :param fluid_area: sac without cord.
-    :param sac_reach: (cuts, ANGLES) distance from the centerline to the sac's edge.
+    :param canal_center: (cuts, 2) middle of the canal, mm right and anterior of the centerline.
+    :param sac_reach: (cuts, ANGLES) distance from the canal's middle to the sac's edge: bone does not give way to
+        tumor, and a smooth centerline is not exactly in the middle.
     :param cord_reach: (cuts, ANGLES) extent of the cord along each direction (half of them repeat).
-    :param cord_center: (cuts, 2) centroid of the cord, mm right and anterior of the centerline.
+    :param cord_center: (cuts, 2) centroid of the cord, mm right and anterior of the canal's middle.
     :param open_depth: depth of the canal from back to front that tumor leaves free, in the middle.
     """
 
@@ -63,6 +65,7 @@ class Profile:
     sac_clearance: Array
     cord_ap: Array
     cord_width: Array
+    canal_center: Array
     cord_center: Array
     cord_reach: Array
     sac_reach: Array
@@ -118,9 +121,10 @@ def measure_profile(cuts: Cuts) -> Profile:
         sac_clearance=np.array([_least(one, other, cuts.step) for one, other in zip(tumor, sac, strict=True)]),
         cord_ap=_extent(cord, 1, cuts.step),
         cord_width=_extent(cord, 2, cuts.step),
-        cord_center=_centroids(cord, u, v),
+        canal_center=canal_center,
+        cord_center=_centroids(cord, u, v) - canal_center,
         cord_reach=_widths(cord, u, v, angles, cuts.step),
-        sac_reach=_reach(sac, cuts, angles),
+        sac_reach=_reach(sac, cuts, angles, canal_center),
         sac_ap=_extent(sac, 1, cuts.step),
         canal_ap=_extent(canal, 1, cuts.step),
         open_depth=_open_depth(canal & ~epidural, cuts, canal_center),
@@ -201,12 +205,15 @@ def _widths(mask: NDArray[np.bool_], u: Array, v: Array, angles: Array, step: fl
     return widths
 
 
-def _reach(mask: NDArray[np.bool_], cuts: Cuts, angles: Array) -> Array:
-    """Distance (cuts, ANGLES) from the centerline to the outermost edge of each mask; 0 where it lies elsewhere."""
+def _reach(mask: NDArray[np.bool_], cuts: Cuts, angles: Array, center: Array) -> Array:
+    """Distance (cuts, ANGLES) from each center to the outermost edge of each mask; 0 where it lies elsewhere."""
     radii = np.arange(0.0, cuts.u[-1], cuts.step / 2)
-    columns = np.rint((radii[:, None] * np.cos(angles) - cuts.u[0]) / cuts.step).astype(int)
-    rows = np.rint((radii[:, None] * np.sin(angles) - cuts.v[0]) / cuts.step).astype(int)
-    inside = mask[:, np.clip(rows, 0, len(cuts.v) - 1), np.clip(columns, 0, len(cuts.u) - 1)]
+    middle = np.nan_to_num(center)[:, :, None, None]
+    columns = (middle[:, 0] + radii[:, None] * np.cos(angles) - cuts.u[0]) / cuts.step
+    rows = (middle[:, 1] + radii[:, None] * np.sin(angles) - cuts.v[0]) / cuts.step
+    j = np.clip(np.rint(rows).astype(np.intp), 0, len(cuts.v) - 1)
+    i = np.clip(np.rint(columns).astype(np.intp), 0, len(cuts.u) - 1)
+    inside = mask[np.arange(len(mask))[:, None, None], j, i]
     last = len(radii) - 1 - inside[:, ::-1].argmax(axis=1)
     return np.where(inside.any(axis=1), radii[last], 0.0)
 

@@ -536,7 +536,7 @@ class EpiduralLogic(LiveLogic):
 
     def _epiduralFolder(self, node: Any) -> int:
         """The time point's folder, 0 where it has none."""
-        from spinemet.scene.result import ROLE_TABLE
+        from spinemet.scene.roles import ROLE_TABLE
 
         table = node.GetNodeReference(ROLE_TABLE)
         hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()

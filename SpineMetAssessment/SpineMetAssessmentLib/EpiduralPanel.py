@@ -368,7 +368,8 @@ class EpiduralPanel(Panel):
             for column, (text, tip) in enumerate(zip(texts, tips, strict=True)):
                 cell = qt.QTableWidgetItem(text)
                 cell.setToolTip(tip)
-                if item is details.worst:
+                # In bold a reason would be cut earlier.
+                if item is details.worst and column in (_LEVEL, _GRADE):
                     font = cell.font()
                     font.setBold(True)
                     cell.setFont(font)

@@ -37,7 +37,7 @@ class LevelTable:
         table.clearSpans()
         table.rowCount = len(rows)
         for row, item in enumerate(rows):
-            self._fillRow(row, item, marks(item), item is assessment.worst)
+            self._fillRow(row, item, marks(item), item is assessment.worst, assessment.epidural)
         fitRows(table, len(rows) + 1, _IN_SIGHT)
         if chosen in self.levels:
             table.setCurrentCell(self.levels.index(chosen), LEVEL)
@@ -45,7 +45,7 @@ class LevelTable:
             table.setCurrentCell(-1, -1)
         table.blockSignals(False)
 
-    def _fillRow(self, row: int, item: Any, mark: str, worst: bool) -> None:
+    def _fillRow(self, row: int, item: Any, mark: str, worst: bool, epidural: Any) -> None:
         import qt
 
         if item.sins is None:
@@ -54,6 +54,7 @@ class LevelTable:
             self._table.setSpan(row, SINS, 1, MARK - SINS)
         else:
             texts, tips = _scored(item, mark)
+            texts[ESCC], tips[ESCC] = _escc(item, epidural)
         gray = qt.QBrush(qt.QColor(128, 128, 128))
         for column, (text, tip) in enumerate(zip(texts, tips, strict=True)):
             cell = qt.QTableWidgetItem(text)
@@ -96,6 +97,17 @@ def _scored(item: Any, mark: str) -> tuple[list[str], list[str]]:
     }
     tips = [item.level.title, why, _("Not graded."), "", "", words.source(kind), marks.get(mark, "")]
     return texts, tips
+
+
+def _escc(item: Any, epidural: Any) -> tuple[str, str]:
+    """ESCC grade of a level, with ≈ where another lies within the error, and its reason."""
+    found = epidural.at(item.level) if epidural is not None else None
+    if found is None:
+        return "–", _("Not graded.")
+    result = found.escc
+    if result.grade is None:
+        return "?", str(result.reason)
+    return f"{result.grade.value}{'≈' if result.alternatives else ''}", str(result.reason)
 
 
 def _withoutMargin(item: Any) -> Any:

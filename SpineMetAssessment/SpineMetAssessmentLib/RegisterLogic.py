@@ -240,7 +240,7 @@ class RegisterLogic(LogicPart):
 
     # Compare
 
-    def compare(self, chosen: RegisterInput, how: str, opacity: float = 0.5) -> None:
+    def compare(self, chosen: RegisterInput, how: str, opacity: float = 0.5, progress: Any = None) -> None:
         """Show both images over each other in the slice views.
 
         :param how: one of `COMPARISONS`; "" puts back what the views showed.
@@ -254,6 +254,7 @@ class RegisterLogic(LogicPart):
             return
         if chosen.moving is None or self.registeredOnto(chosen.moving) is not chosen.fixed:
             raise BadInput(_("Register the two images first; then they can be compared."))
+        derived = self._derived(chosen, how, progress) if how in (CHECKERBOARD, EDGES) else None
         shown = Comparison(slicer.mrmlScene)
         self._comparison = shown
         with slicer.util.RenderBlocker():
@@ -264,8 +265,11 @@ class RegisterLogic(LogicPart):
             elif how == BEFORE_AFTER:
                 self._flicker = (chosen.moving, shown.unregistered(chosen.moving))
                 shown.show(chosen.fixed, chosen.moving, opacity)
+            elif how == CHECKERBOARD:
+                shown.show(shown.volume(*derived, _("Checkerboard")), None)
             else:
-                self._showDerived(shown, chosen, how)
+                labels = shown.label_volume(*derived, _("Edges of the moving image"))
+                shown.show(chosen.fixed, None, 0.0, labels)
 
     def flick(self, chosen: RegisterInput, how: str, first: bool, opacity: float = 0.5) -> None:
         """Show the first or the second of the two things that flicker."""
@@ -312,30 +316,37 @@ class RegisterLogic(LogicPart):
         self._registered.append((moving.GetID(), before))
         del self._registered[:-UNDO_STEPS]
 
-    def _showDerived(self, shown: Any, chosen: RegisterInput, how: str) -> None:
+    def _derived(self, chosen: RegisterInput, how: str, progress: Any) -> Any:
+        """The array (k, j, i) of a checkerboard or of edges round the vertebrae, and its grid."""
         import numpy as np
 
+        from spinemet.progress import silent
         from spinemet.registration import compare
         from spinemet.registration.warp import image_onto_fixed
         from spinemet.scene.register_views import outside_value, unregistered_image, window_of
 
         fixed = _fixedImage(chosen.fixed)
-        record = self.record(chosen.moving)
-        centers = [row.center for row in record.vertebrae]
+        centers = [row.center for row in self.record(chosen.moving).vertebrae]
         if centers:
             fixed = fixed.crop_around(np.array(centers), AROUND_MM)
         moving, field = unregistered_image(chosen.moving), self._field(chosen.moving, fixed.grid)
-        carried = image_onto_fixed(field, moving, fixed.grid, outside=outside_value(chosen.moving))
-        reach = moving.with_array(np.ones(moving.shape, np.uint8))
-        inside = image_onto_fixed(field, reach, fixed.grid, nearest=True).array > 0
-        gray = compare.gray(carried.array, *window_of(chosen.moving))
-        if how == CHECKERBOARD:
-            below = compare.gray(fixed.array, *window_of(chosen.fixed))
-            board = compare.checkerboard(below, gray, inside, fixed.grid.spacing)
-            shown.show(shown.volume(board, fixed.grid, _("Checkerboard")), None)
-        else:
-            lines = compare.edges(gray, inside, fixed.grid.spacing)
-            shown.show(chosen.fixed, None, 0.0, shown.label_volume(lines, fixed.grid, _("Edges of the moving image")))
+        windows, outside = (window_of(chosen.fixed), window_of(chosen.moving)), outside_value(chosen.moving)
+
+        def work(report: Callable[[float, str], None]) -> Any:
+            report(0.0, "carrying the moving image over")
+            carried = image_onto_fixed(field, moving, fixed.grid, outside=outside)
+            report(0.4, "carrying the moving image over")
+            reach = moving.with_array(np.ones(moving.shape, np.uint8))
+            inside = image_onto_fixed(field, reach, fixed.grid, nearest=True).array > 0
+            report(0.7, how)
+            gray = compare.gray(carried.array, *windows[1])
+            if how == EDGES:
+                return compare.edges(gray, inside, fixed.grid.spacing)
+            return compare.checkerboard(compare.gray(fixed.array, *windows[0]), gray, inside, fixed.grid.spacing)
+
+        array = inBackground(work, progress or silent)
+        self._requireStillThere(chosen)
+        return array, fixed.grid
 
     def _field(self, moving: Any, grid: Any) -> Any:
         from spinemet.registration.field import Field

@@ -146,6 +146,7 @@ class RegisterPanel(Panel):
     def onRegister(self, again: bool, *_clicked: Any) -> None:
         with self._step(_("The images could not be registered.")) as progress:
             record = self.logic.registerSeries(self.parameterNode, self._chosen(), again=again, progress=progress)
+            self._compareAgain()
             self.host.showMessage(_("Registered: {verdict}.").format(verdict=record.verdict.value))
         self.host.refresh()
 
@@ -155,6 +156,7 @@ class RegisterPanel(Panel):
         turn = (ui.turnRightSpinBox.value, ui.turnAnteriorSpinBox.value, ui.turnSuperiorSpinBox.value)
         with self._step(_("The vertebra could not be moved.")) as progress:
             self.logic.nudge(self.parameterNode, self._chosen(), level, shift, turn, progress)
+            self._compareAgain()
             for box in self._nudgeBoxes():
                 box.value = 0.0
             self.host.showMessage(_("{level} was moved; look at it, or register again from here.").format(level=level))
@@ -163,6 +165,7 @@ class RegisterPanel(Panel):
     def onUndo(self, *_clicked: Any) -> None:
         with self._step(_("The registration could not be taken back.")):
             self.logic.undoRegistration(self._chosen().moving)
+            self._compareAgain()
         self.host.refresh()
 
     def onCompare(self, *_index: Any) -> None:
@@ -170,8 +173,8 @@ class RegisterPanel(Panel):
         how = str(ui.compareComboBox.itemData(ui.compareComboBox.currentIndex) or "")
         self._flickerTimer.stop()
         shown = False
-        with self.host.running(_("The images could not be compared.")):
-            self.logic.compare(self._chosen(), how, self._opacity())
+        with self.host.running(_("The images could not be compared.")) as progress:
+            self.logic.compare(self._chosen(), how, self._opacity(), progress)
             shown = True
         if not shown:
             ui.compareComboBox.currentIndex = 0
@@ -405,6 +408,16 @@ class RegisterPanel(Panel):
         if self.panelState is not None and combo.enabled:
             combo.currentIndex = 0 if self._how() == how else combo.findData(how)
             self.onCompare()
+
+    def _compareAgain(self) -> None:
+        """Show the comparison as the registration is now; end it where there is none any more."""
+        chosen, how = self._chosen(), self._how()
+        if not how:
+            return
+        if self.logic.registeredOnto(chosen.moving) is chosen.fixed:
+            self.logic.compare(chosen, how, self._opacity())
+        else:
+            self._stopComparing()
 
     def _stopComparing(self) -> None:
         self._flickerTimer.stop()

@@ -250,7 +250,10 @@ def _assess(options: argparse.Namespace) -> None:
 
 
 def _epidural(options: argparse.Namespace) -> Any:
-    """EpiduralFiles of `--canal` and what belongs to it, or None. :raises BadInput: one of the two that go together is missing."""
+    """EpiduralFiles of `--canal` and what belongs to it, or None.
+
+    :raises BadInput: one of the two that go together is missing.
+    """
     from spinemet.epidural_files import EpiduralFiles
 
     if options.canal is None and options.mr_tumor is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 TESTING = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTING), str(TESTING.parent / "SpineMetAssessment")]
 
-from gui import small_spine  # noqa: E402
+from gui import epidural_spine, small_spine  # noqa: E402
 from gui.host import click, open_application, pick  # noqa: E402
 from gui.host.application import dark_palette  # noqa: E402
 
@@ -50,6 +50,20 @@ def take(folder: Path, dark: bool = False, only: str = "") -> None:
             widget.ui.viewButton.checked = name == "view"
             application.settle()
             application.grab(folder / f"{name}.png")
+    if only in ("", "epidural"):
+        _epidural(folder, dark)
+
+
+def _epidural(folder: Path, dark: bool) -> None:
+    """The Epidural panel over a patient of its own, graded."""
+    with open_application() as application, dark_palette(dark):
+        widget = application.open_module()
+        epidural_spine.add_to(application.scene)
+        widget.initializeParameterNode()
+        widget._parameterNode.openPanels = "EpiduralPanel"
+        application.settle()
+        click(widget.panel("EpiduralPanel").ui.gradeButton)
+        application.grab(folder / "epidural.png")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,30 +13,9 @@ from gui.host import click, pick, select_row, texts, type_text
 
 from __feature__ import true_property  # noqa: F401  # isort: skip
 
-from spinemet.case import ImageRef, Outline, Role, Structure
-from spinemet.labelmap import LabelMap
+from gui import epidural_spine
+from gui.epidural_spine import LEVEL
 from spinemet.levels import Level
-from spinemet.phantom import Segment, SegmentSpec, create_segment
-
-LEVEL = Level.T8
-
-
-@cache
-def _segment() -> Segment:
-    return create_segment(SegmentSpec(level=LEVEL, grade="2", spacing=(0.8, 3.0), noise=10.0, seed=4))
-
-
-def _add(scene: Any) -> tuple[Any, Any]:
-    """The segment's T2 and outlines in a scene."""
-    from spinemet.scene import segmentation_from_labelmaps, volume_from_image
-
-    segment = _segment()
-    ref = ImageRef("t2", Role.T2, "segment", description="T2", date="2026-03-02")
-    volume = volume_from_image(scene, segment.images[Role.T2], ref, "T2")
-    names = {1: Structure.CANAL, 2: Structure.THECAL_SAC, 3: Structure.CORD}
-    canal = LabelMap(segment.structures.image, {value: Outline(name) for value, name in names.items()})
-    tumor = LabelMap(segment.lesions.image, {1: Outline(Structure.LESION, lesion_id="lesion-1")})
-    return volume, segmentation_from_labelmaps(scene, [canal, tumor, segment.vertebrae], volume, "MR outlines")
 
 
 @pytest.fixture
@@ -49,7 +27,7 @@ def epidural(empty_panel: SimpleNamespace) -> SimpleNamespace:
     crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
     if crosshair is None:
         crosshair = scene.AddNode(slicer.vtkMRMLCrosshairNode())
-    volume, segmentation = _add(scene)
+    volume, segmentation = epidural_spine.add_to(scene)
     widget = empty_panel.widget
     widget.initializeParameterNode()
     widget._parameterNode.reader = "AB"
@@ -210,6 +188,11 @@ def test_a_grade_can_be_picked_without_any_outline(panel: SimpleNamespace) -> No
     assert opened.state() == "T10 ESCC 1c", "measuring the CT leaves what a person picked"
     click(opened.ui.undoButton)
     assert opened.state() == ""
+    pick(opened.ui.addLevelComboBox, "L3")
+    pick(opened.ui.gradeComboBox, "1b")
+    panel.application.settle()
+    row = next(row for row in texts(panel.ui.levelTable) if row[0] == "L3")
+    assert row[2] == "1b", "the table of levels shows the grade, too"
 
 
 def test_an_edit_is_graded_live_in_time(graded: SimpleNamespace) -> None:
@@ -219,7 +202,7 @@ def test_an_edit_is_graded_live_in_time(graded: SimpleNamespace) -> None:
         array[array == value] = 0
 
     seconds = []
-    for number in range(3):
+    for number in range(6):
 
         def shave(array: np.ndarray, value: int, number: int = number) -> None:
             where = np.argwhere(array == value)
@@ -228,10 +211,11 @@ def test_an_edit_is_graded_live_in_time(graded: SimpleNamespace) -> None:
 
         _paint(graded, "tumor", shave)
         assert logic.gradingCanal
-        begin = time.perf_counter()
+        # Processor time: other programs may keep the clock running.
+        begin = time.process_time()
         logic.finishCanal()
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 0.25, seconds
+        seconds.append(time.process_time() - begin)
+    assert min(seconds) < 0.1, seconds
     _paint(graded, "tumor", erase)
     logic.finishCanal()
     assert _row(graded)[1].startswith("0")

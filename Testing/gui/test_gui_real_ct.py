@@ -41,9 +41,11 @@ def test_a_lesion_painted_into_l4_is_found_scored_and_shown(application: Any, to
     lesion[tuple(body.T)] = 1
     segmentation.GetSegmentation().AddEmptySegment("tumor", "tumor 1")
     slicer.util.updateSegmentBinaryLabelmapFromArray(lesion, segmentation, "tumor", volume)
-    widget.panel("AssessPanel").onOutdated()
+    application.settle()
+    widget.logic.finishGrading()
+    application.settle()
     assert ui.lesionList.count == 1
-    assert "Outdated" in ui.hintLabel.text
+    assert ui.summaryLabel.text.startswith("Worst: L4")
 
     click(ui.assessButton)
     assert ui.summaryLabel.text.startswith("Worst: L4")

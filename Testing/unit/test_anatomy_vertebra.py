@@ -227,7 +227,7 @@ def test_a_flipped_grid_changes_nothing(axes):
 
 @pytest.mark.parametrize(
     ("solid", "share"),
-    [(Solid(), 0.1), (Solid(wedge=8), 0.1), (Solid(wedge=15, closed=False), 0.25)],
+    [(Solid(), 0.1), (Solid(wedge=8), 0.1), (Solid(wedge=15, closed=False), 0.5)],
     ids=["sound", "wedge", "the arch is open: the hint tells the front"],
 )
 def test_a_hint_that_turns_by_what_counts_as_the_same_moves_nothing_that_matters(solid, share):

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assess": STEPS | {"assessment", "details", "grading"},
     "align": STEPS | RESULTS | {"report"},
     "run": STEPS | RESULTS | {"assess", "details", "epidural", "epidural_files", "grading", "report", "scene"},
-    "cohort": STEPS | RESULTS | {"assess", "details", "epidural", "epidural_files", "grading", "report", "scene", "run"},
+    "cohort": STEPS | RESULTS | {"assess", "details", "epidural", "epidural_files", "report", "scene", "run"},
 }
 
 

@@ -27,7 +27,7 @@ HINT_DECIMALS = 2
 HINT_STAYS_DEG = 2.0
 """A hint turned by no more than this is the same [D]: it moves no height by more than 0.03 mm, no axis by more than
 0.02°, and nothing by more than a tenth of its ± (synthetic spines, seeds 41 and 42); where the arch is open, so that
-the hint alone tells the front, nothing by more than a quarter."""
+the hint alone tells the front, a height of a wedged body by up to 0.14 mm, half of its ± (solids)."""
 ACROSS = 0.7
 """Cosine to the patient's own axes below which the course and the front of cut vertebrae are not believed [D]."""
 TURNED = 0.7

@@ -16,8 +16,8 @@ Gray = NDArray[np.uint8]
 
 FIELD_MM = 18.0
 """Side of a field: about a vertebral body, so that its cortex crosses several borders."""
-EDGES_SHOWN = 0.05
-"""Share of the voxels that the strongest edges take."""
+EDGES_SHOWN = 0.2
+"""Share of the voxels with the steepest slopes, on whose ridges edges are drawn."""
 SMOOTH_MM = 1.0
 
 

@@ -23,13 +23,12 @@ from spinemet.errors import BadInput
 from spinemet.image import Grid, Image
 from spinemet.levels import Level
 from spinemet.scene.cuts import slice_nodes
-from spinemet.scene.transforms import registration_of, remove_registration, show_registration
+from spinemet.scene.roles import ROLE_TABLE
+from spinemet.scene.transforms import ROLE_EARLIER, registration_of, remove_registration, show_registration
 from spinemet.scene.volumes import array_of, image_data, ref_from_volume, voxels, vtk_matrix
 
 ROLE_RECORD, ROLE_FIXED = "SpineMet.RegistrationRecord", "SpineMet.RegistrationFixed"
 """Reference roles of the linear transform: the text node with the record, and the fixed volume."""
-ROLE_EARLIER = "SpineMet.EarlierTransform"
-"""Reference role of the linear transform: what the volume lay under before (written by `show_registration`)."""
 DERIVED = "SpineMet.Comparison"
 """Attribute of volumes that exist only to be looked at."""
 EDGE_COLOR = (1.0, 0.55, 0.0)
@@ -198,7 +197,7 @@ def restore(scene: Any, moving: Any, before: Snapshot | None, also: Iterable[Any
 def folder_of(scene: Any, parameter_node: Any) -> int:
     """The subject-hierarchy folder of a time point's results, 0 while there is none."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    table = parameter_node.GetNodeReference("SpineMet.Table")
+    table = parameter_node.GetNodeReference(ROLE_TABLE)
     item = hierarchy.GetItemByDataNode(table) if hierarchy is not None and table is not None else 0
     parent = hierarchy.GetItemParent(item) if item else 0
     return int(parent) if parent and hierarchy.GetItemLevel(parent) == "Folder" else 0

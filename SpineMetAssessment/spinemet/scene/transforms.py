@@ -23,7 +23,7 @@ from spinemet.scene.volumes import array_of, vtk_matrix
 _KIND = "SpineMet.Registration"
 _MOVED = "SpineMet.Moves"
 """Reference role: what the transform carries."""
-_EARLIER = "SpineMet.EarlierTransform"
+ROLE_EARLIER = "SpineMet.EarlierTransform"
 """Reference role of the linear transform: the user's own transform that the volume lay under before."""
 
 
@@ -60,7 +60,7 @@ def show_registration(
     :raises BadInput: the volume lies under a non-linear transform that is not ours.
     """
     earlier = registration_of(moving)
-    own = earlier.linear.GetNodeReference(_EARLIER) if earlier is not None else moving.GetParentTransformNode()
+    own = earlier.linear.GetNodeReference(ROLE_EARLIER) if earlier is not None else moving.GetParentTransformNode()
     lies = np.eye(4)
     if own is not None:
         if not own.IsTransformToWorldLinear():
@@ -73,7 +73,7 @@ def show_registration(
     name = moving.GetName() or "moving image"
     linear = earlier.linear if earlier is not None else _new(scene, "vtkMRMLLinearTransformNode", f"{name} to CT")
     linear.SetMatrixTransformToParent(vtk_matrix(np.linalg.inv(spine) @ lies))
-    linear.SetNodeReferenceID(_EARLIER, own.GetID() if own is not None else None)
+    linear.SetNodeReferenceID(ROLE_EARLIER, own.GetID() if own is not None else None)
     bend = earlier.grid if earlier is not None else None
     if displacements is None or grid is None:
         if bend is not None:
@@ -104,7 +104,7 @@ def remove_registration(scene: Any, moving: Any) -> None:
     nodes = registration_of(moving)
     if nodes is None:
         return
-    own = nodes.linear.GetNodeReference(_EARLIER)
+    own = nodes.linear.GetNodeReference(ROLE_EARLIER)
     count = nodes.linear.GetNumberOfNodeReferences(_MOVED)
     for node in [nodes.linear.GetNthNodeReference(_MOVED, n) for n in range(count)]:
         if node is not None and node.GetParentTransformNode() is nodes.linear:

@@ -14,8 +14,8 @@ from SpineMetAssessmentLib.Panel import Panel
 from SpineMetAssessmentLib.RegisterLogic import COMPARISONS, FLICKERING, RegisterInput
 
 _LEVEL, _TRUST, _MOVED, _ERROR, _LANDMARKS = range(5)
-_WIDTHS = {_LEVEL: 44, _TRUST: 106, _MOVED: 102, _ERROR: 50, _LANDMARKS: 66}
-_ROWS_IN_SIGHT = 8
+_WIDTHS = {_LEVEL: 44, _TRUST: 96, _MOVED: 98, _ERROR: 50, _LANDMARKS: 66}
+_ROWS_IN_SIGHT = 12
 _FLICKER_MS = 800
 """Slow enough to be followed, and far from what may provoke a seizure (3 Hz)."""
 FIXED, MOVING = 0, 1

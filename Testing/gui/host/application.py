@@ -291,8 +291,13 @@ def _installed() -> Iterator[None]:
     sys.meta_path.insert(0, finder)
     for name, value in names.items():
         setattr(slicer, name, value)
-    # These go through the application's Qt file manager and module selector, which slicer-core does not have.
-    files = {"saveScene": _save_scene, "loadScene": _load_scene, "selectModule": _select_module}
+    # These go through the application's file manager and main window, which slicer-core does not have.
+    files = {
+        "saveScene": _save_scene,
+        "loadScene": _load_scene,
+        "selectModule": _select_module,
+        "showStatusMessage": lambda message, duration=0: None,
+    }
     before = {name: getattr(slicer.util, name) for name in files}
     for name, function in files.items():
         setattr(slicer.util, name, function)

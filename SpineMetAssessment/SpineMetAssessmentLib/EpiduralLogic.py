@@ -392,9 +392,11 @@ class EpiduralLogic(LiveLogic):
             raise BadInput(_("The canal is not outlined on this image; outline it in Outline."))
         places, words = self.levelsOn(parameterNode, choice)
         role, store = self.roleOf(choice.volume).role, self._canalIncrement()
-        outlines = EpiduralOutlines(
-            masks["canal"], masks.get("sac", masks.get("cord")), masks.get("cord"), masks.get("tumor")
-        )
+        tumor = masks.get("tumor")
+        if tumor is None and choice.of("tumor"):
+            # A segment that was chosen and is empty says that there is no tumor; none chosen says nothing.
+            tumor = masks["canal"].with_array(masks["canal"].array & False)
+        outlines = EpiduralOutlines(masks["canal"], masks.get("sac"), masks.get("cord"), tumor)
         images = {role: image_from_volume(choice.volume)}
 
         def call(progress: Any) -> Any:

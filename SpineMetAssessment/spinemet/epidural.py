@@ -17,7 +17,7 @@ from spinemet.anatomy.epidural import CanalFrame, CutPlan, Cuts, Foramen, LevelE
 from spinemet.answers import Answers
 from spinemet.case import Role
 from spinemet.details import CanalCut, CanalProfile, EpiduralDetails, EpiduralLevel
-from spinemet.errors import NotMeasurable
+from spinemet.errors import BadInput, NotMeasurable
 from spinemet.evidence import Point
 from spinemet.image import Image
 from spinemet.increment import Increment
@@ -35,7 +35,8 @@ class EpiduralOutlines:
     :param canal: the bony canal.
     :param sac: the thecal sac, with or without the cord in it; None on a CT without contrast in the sac.
     :param cord: None where it was not outlined; unknown, then, is whether tumor touches it.
-    :param tumor: all tumor, in the bone and in the canal; None when nobody outlined any.
+    :param tumor: all tumor, in the bone and in the canal; empty where there is none, None when nobody looked: then
+        nothing is graded.
     :param roots: the nerve roots in the foramina of both sides; None when nobody outlined any.
     :param fat: fat in the foramina; without it, fat counts as lost where tumor lies.
     """
@@ -124,6 +125,7 @@ def assess_epidural(
     :param conus: the level of the conus as a person says; otherwise it is where the outlined cord is seen to end.
     :raises NotMeasurable: the canal is not outlined over enough length, or no level's place is known.
     :raises GridMismatch: the masks lie on different grids.
+    :raises BadInput: the canal's outline leaves no room round the sac.
     """
     if not places:
         raise NotMeasurable("No vertebral level is known along the canal; outline or name at least one vertebra.")
@@ -139,9 +141,15 @@ def assess_epidural(
         pieces.append(_piece(plan, part, number, outlines, store))
     cuts = anatomy.joined_cuts([cut for cut, _ in pieces])
     profile = anatomy.joined([measured for _, measured in pieces])
+    if outlines.sac is not None and np.array_equal(profile.canal_area, profile.sac_area):
+        raise BadInput("The canal is outlined no wider than the thecal sac; outline the bony canal round it.")
     reference = anatomy.references(cuts, profile)
     spans = anatomy.level_spans(cuts, places)
-    levels = {level: anatomy.measure_level(level, span, cuts, profile, reference) for level, span in spans.items()}
+    if outlines.tumor is None:
+        # No outline of tumor is not the absence of tumor.
+        levels = {level: anatomy.unmeasured_level(level, span, NO_TUMOR) for level, span in spans.items()}
+    else:
+        levels = {level: anatomy.measure_level(level, span, cuts, profile, reference) for level, span in spans.items()}
     seen = _conus(levels, cuts, profile)
     end = conus or seen
     plain_ct = role is Role.CT and not myelogram
@@ -152,6 +160,9 @@ def assess_epidural(
     foramina = _foramina(frame, spans, outlines, store)
     report(1.0, "epidural disease graded")
     return EpiduralDisease(frame, cuts, profile, reference, levels, results, end, foramina)
+
+
+NO_TUMOR = "nobody outlined tumor on this image; outline it, or say with an empty outline that there is none"
 
 
 def _foramina(
@@ -254,7 +265,8 @@ _SEEN_MM = 10.0
 
 def _grade(item: LevelEpidural, plain_ct: bool, conus: Level | None, known: tuple[str, ...]) -> EsccResult:
     if item.cut is None:
-        return escc.unknown_grade(item.level, item["epidural thickness"].reason)
+        result = escc.unknown_grade(item.level, item["epidural thickness"].reason)
+        return replace(result, modified=escc.CT_ONLY) if plain_ct else result
     if plain_ct:
         result = escc.grade_ct(item.level, item["epidural thickness"], item["epidural share of the canal"])
         return replace(result, limits=(*result.limits, *known))
@@ -327,6 +339,7 @@ def _curves(disease: EpiduralDisease) -> CanalProfile:
     with np.errstate(invalid="ignore", divide="ignore"):
         fluid = np.where(reference.fluid_area > 0, 100 * profile.fluid_area / reference.fluid_area, np.nan)
     whole = profile.complete
+    measured = any(item.cut is not None for item in disease.levels.values())
 
     def row(values: NDArray[np.float64]) -> tuple[float | None, ...]:
         return tuple(
@@ -338,7 +351,7 @@ def _curves(disease: EpiduralDisease) -> CanalProfile:
         tuple(round(float(s), 2) for s in cuts.s),
         tuple(next((level for level, (a, b) in spans.items() if a <= s < b), None) for s in cuts.s),
         tuple(_point(center) for center in disease.frame.center(cuts.s)),
-        row(100 * profile.canal_share),
+        row(100 * profile.canal_share if measured else np.full(len(cuts.s), np.nan)),
         row(profile.cord_ap),
         row(reference.cord_ap),
         row(fluid),

@@ -67,10 +67,11 @@ def read_epidural(files: EpiduralFiles, study: Study, assessment: Assessment) ->
     image = series.image
     tumor = read_lesions(files.tumor, image)
     masks = nested_masks(labels)
-    sac = masks.get(Structure.THECAL_SAC, masks.get(Structure.CORD))
-    assert sac is not None
     outlines = EpiduralOutlines(
-        masks.get(Structure.CANAL, sac), sac, masks.get(Structure.CORD), tumor.image.with_array(tumor.image.array > 0)
+        masks[Structure.CANAL],
+        masks.get(Structure.THECAL_SAC),
+        masks.get(Structure.CORD),
+        tumor.image.with_array(tumor.image.array > 0),
     )
     places, placed_by = _places(files, series, assessment)
     return EpiduralStudy(series, outlines, labels, tumor, places, placed_by)

@@ -130,3 +130,14 @@ def test_a_canal_without_sac_and_cord_is_refused(patient, tmp_path):
     lesions = patient / "truth" / "T2_vertebrae.nii.gz"
     with pytest.raises(BadInput, match="neither thecal sac"):
         run(patient, tmp_path / "out", epidural=replace(files(patient), canal=lesions))
+
+
+def test_a_sac_without_its_canal_is_refused(patient, tmp_path):
+    from spinemet.study import read_image, write_image
+
+    image = read_image(patient / "truth" / "T2_structures.nii.gz").image
+    without = tmp_path / "sac.nii.gz"
+    write_image(image.with_array(np.where(image.array == 1, 0, image.array)), without)
+    with pytest.raises(BadInput, match="bony canal"):
+        run(patient, tmp_path / "out", epidural=replace(files(patient), canal=without))
+    assert not (tmp_path / "out").exists()

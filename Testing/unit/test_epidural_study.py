@@ -11,7 +11,7 @@ import pytest
 from escc_cases import outlines_of, places_of
 from spinemet.case import Role
 from spinemet.epidural import EpiduralOutlines, assess_epidural
-from spinemet.errors import NotMeasurable
+from spinemet.errors import BadInput, NotMeasurable
 from spinemet.image import Image
 from spinemet.increment import Increment
 from spinemet.levels import Level
@@ -142,6 +142,31 @@ def test_missing_outlines_leave_the_grade_open(missing, open_grades):
     assert found.grade is None
     assert {item.value for item in found.possible} <= open_grades | {"2", "3"}
     assert found.reason
+
+
+@pytest.mark.parametrize("role", [Role.T2, Role.CT])
+def test_tumor_that_nobody_outlined_is_unknown_not_0(role):
+    seg = segment(level=Level.T8, grade="2")
+    found = assessed(seg, replace(outlines_of(seg), tumor=None), role=role)
+    assert found.worst is None
+    for level, result in found.results.items():
+        assert (result.grade, set(result.possible)) == (None, set(Grade)), level
+        assert "nobody outlined tumor" in result.reason
+        assert not any(item.known for item in found.levels[level].measurements.values())
+
+
+def test_an_empty_outline_says_that_there_is_no_tumor():
+    seg = segment(level=Level.T8, grade="2")
+    whole = outlines_of(seg)
+    found = assessed(seg, replace(whole, tumor=whole.canal.with_array(np.zeros(whole.canal.shape, bool))))
+    assert {result.grade for result in found.results.values()} == {Grade.NONE}
+
+
+def test_a_canal_as_narrow_as_the_sac_is_refused():
+    seg = segment(level=Level.T8, grade="2")
+    whole = outlines_of(seg)
+    with pytest.raises(BadInput, match="bony canal"):
+        assessed(seg, replace(whole, canal=whole.sac))
 
 
 def test_a_canal_outside_the_image_is_unknown_not_0():

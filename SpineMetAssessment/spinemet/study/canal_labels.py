@@ -22,7 +22,8 @@ def read_canal(path: str | os.PathLike[str], reference: Image) -> LabelMap:
     :param path: NIfTI, NRRD or MetaImage with the numbers 1 canal, 2 thecal sac, 3 cord (others are passed over).
     :param reference: image on whose grid they were drawn.
     :raises GridMismatch: the outlines lie on another grid.
-    :raises BadInput: unreadable, or no sac and no cord in it.
+    :raises BadInput: unreadable, no sac and no cord in it, or nothing between the sac and the canal's wall: without
+        that room no tumor could lie outside of the sac.
     """
     file = Path(path)
     plain = read_labels(file, reference, structure=Structure.OTHER)
@@ -35,6 +36,8 @@ def read_canal(path: str | os.PathLike[str], reference: Image) -> LabelMap:
         raise BadInput(
             f"{file.name} outlines neither thecal sac (2) nor cord (3); give a label map of canal, sac and cord."
         )
+    if 1 not in outlines:
+        raise BadInput(f"{file.name} does not outline the bony canal (1) round the thecal sac; outline it, too.")
     return replace(plain, outlines=outlines, numbering="1 canal, 2 thecal sac, 3 cord")
 
 
@@ -43,6 +46,6 @@ def nested_masks(labels: LabelMap) -> dict[Structure, Image]:
     array, masks = labels.image.array, {}
     for value, structure in NESTED.items():
         mask = (array >= value) & (array <= max(NESTED))
-        if (array == value).any() or (structure is Structure.CANAL and mask.any()):
+        if (array == value).any():
             masks[structure] = labels.image.with_array(mask)
     return masks

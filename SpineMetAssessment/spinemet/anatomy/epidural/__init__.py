@@ -9,7 +9,7 @@ looks at nerve roots, `benign_hints` at whether what presses looks like tumor at
 from spinemet.anatomy.epidural.canal_frame import CanalFrame, canal_frame
 from spinemet.anatomy.epidural.cuts import CutPlan, Cuts, joined_cuts, plan_cuts, sample_cuts
 from spinemet.anatomy.epidural.foramen import Foramen, measure_foramina
-from spinemet.anatomy.epidural.level import LevelEpidural, level_spans, measure_level
+from spinemet.anatomy.epidural.level import LevelEpidural, level_spans, measure_level, unmeasured_level
 from spinemet.anatomy.epidural.losses import cord_losses
 from spinemet.anatomy.epidural.mimic import benign_hints
 from spinemet.anatomy.epidural.profile import Profile, joined, measure_profile
@@ -35,4 +35,5 @@ __all__ = [
     "plan_cuts",
     "references",
     "sample_cuts",
+    "unmeasured_level",
 ]

@@ -57,6 +57,11 @@ def level_spans(cuts: Cuts, places: Mapping[Level, Point]) -> dict[Level, tuple[
     return {level: (start, stop) for level, start, stop in zip(order, starts, stops, strict=True)}
 
 
+def unmeasured_level(level: Level, span: tuple[float, float], reason: str) -> LevelEpidural:
+    """A level of which nothing is known, with the reason."""
+    return LevelEpidural(level, span, None, None, float("nan"), all_unknown(reason))
+
+
 def measure_level(
     level: Level, span: tuple[float, float], cuts: Cuts, profile: Profile, reference: Reference
 ) -> LevelEpidural:
@@ -64,7 +69,7 @@ def measure_level(
     inside = np.flatnonzero((cuts.s >= span[0]) & (cuts.s < span[1]) & profile.complete)
     if not len(inside):
         reason = f"the canal at {level} is not outlined, or lies outside the image"
-        return LevelEpidural(level, span, None, None, float("nan"), all_unknown(reason))
+        return unmeasured_level(level, span, reason)
     worst = _worst(inside, cuts, profile, reference)
     toward = profile.toward[worst]
     direction = toward if np.isfinite(toward).all() else np.array([0.0, 1.0])

@@ -16,7 +16,7 @@ from __feature__ import true_property  # noqa: F401  # isort: skip
 import spinemet.assess
 import spinemet.scene.result  # noqa: F401
 from gui import small_spine
-from gui.host.strict import strict_qt
+from gui.host import answer
 
 SAMPLE = range(6)
 """In `make test`."""
@@ -27,15 +27,12 @@ _OURS = ("SpineMet.Assessment", "SpineMet.Table", "SpineMet.Evidence", "SpineMet
 
 
 @pytest.fixture
-def caught(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What would have ended in a dialog; dialogs themselves answer at once."""
-    found: list[str] = []
-    # The host's own class: PySide6 does not see a name of its class change twice.
-    dialog = strict_qt("QFileDialog")
-    for name in ("getSaveFileName", "getOpenFileName"):
-        monkeypatch.setattr(dialog, name, staticmethod(lambda *_, **__: ("", "")), raising=False)
-    monkeypatch.setattr(dialog, "getExistingDirectory", staticmethod(lambda *_, **__: ""), raising=False)
-    return found
+def canceled_dialogs(assessed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dialogs answer at once, as if the user had pressed Cancel."""
+    answer(
+        monkeypatch, "QFileDialog", getSaveFileName=lambda *_, **__: ("", ""),
+        getOpenFileName=lambda *_, **__: ("", ""), getExistingDirectory=lambda *_, **__: "",
+    )  # fmt: skip
 
 
 class _Monkey:
@@ -205,7 +202,7 @@ def _let_loose(panel: SimpleNamespace, seed: int, folder: Path, caplog: pytest.L
 
 @pytest.mark.parametrize("seed", SAMPLE)
 def test_a_monkey_breaks_nothing(
-    assessed: SimpleNamespace, seed: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, caught: list[str]
+    assessed: SimpleNamespace, seed: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, canceled_dialogs: None
 ) -> None:
     with caplog.at_level(logging.ERROR):
         _let_loose(assessed, seed, tmp_path, caplog)
@@ -214,7 +211,7 @@ def test_a_monkey_breaks_nothing(
 @pytest.mark.bars
 @pytest.mark.parametrize("seed", ALL)
 def test_fifty_monkeys_break_nothing(
-    assessed: SimpleNamespace, seed: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, caught: list[str]
+    assessed: SimpleNamespace, seed: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, canceled_dialogs: None
 ) -> None:
     with caplog.at_level(logging.ERROR):
         _let_loose(assessed, seed, tmp_path, caplog)

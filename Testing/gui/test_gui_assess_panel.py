@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gui.host import click, pick, select_row, texts, type_text
+from gui.host import answer, click, pick, select_row, texts, type_text
 
 from __feature__ import true_property  # noqa: F401  # isort: skip
 
@@ -264,13 +264,12 @@ def test_the_table_is_copied_and_saved_as_csv(
     assessed: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import slicer
-    from PySide6 import QtWidgets
 
     click(assessed.ui.copyTableButton)
     lines = list(csv.reader(io.StringIO(slicer.app.clipboard().text()), delimiter="\t"))
     assert [line[0] for line in lines] == ["Level", "L1", "L2", "L3", "L4", "L5"]
     target = tmp_path / "table.csv"
-    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", staticmethod(lambda *_: (str(target), "")))
+    answer(monkeypatch, "QFileDialog", getSaveFileName=lambda *_: (str(target), ""))
     click(assessed.ui.saveTableButton)
     saved = list(csv.reader(io.StringIO(target.read_text(encoding="utf-8-sig"))))
     assert saved == lines

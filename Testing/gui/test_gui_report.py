@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gui.host import click, pick, type_text
+from gui.host import answer, click, pick, type_text
 
 from __feature__ import true_property  # noqa: F401  # isort: skip
 
@@ -76,10 +76,8 @@ def test_export_waits_for_a_folder_and_then_writes_what_is_checked(assessed: Sim
 def test_the_report_opens_in_the_browser(
     assessed: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from PySide6 import QtGui
-
     opened = []
-    monkeypatch.setattr(QtGui.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+    answer(monkeypatch, "QDesktopServices", openUrl=lambda url: opened.append(url.toLocalFile()))
     _choose_folder(assessed, tmp_path)
     click(assessed.report.ui.exportButton)
     click(assessed.report.ui.openButton)

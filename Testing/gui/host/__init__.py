@@ -5,10 +5,11 @@ MRML widgets, the parameter node wrapper and the scripted module's base classes.
 raises AttributeError here, when read and when written.
 
 Key functions: `open_application` opens the host; `Application.open_module` builds the module's panel; `click`,
-`pick`, `type_text` act as a user would.
+`pick`, `type_text` act as a user would; `answer` answers what would open a dialog or the desktop.
 """
 
 from gui.host.application import Application, open_application
+from gui.host.static_calls import answer
 from gui.host.user import click, pick, select_row, texts, type_text
 
-__all__ = ["Application", "click", "open_application", "pick", "select_row", "texts", "type_text"]
+__all__ = ["Application", "answer", "click", "open_application", "pick", "select_row", "texts", "type_text"]

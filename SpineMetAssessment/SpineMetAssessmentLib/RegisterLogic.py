@@ -180,12 +180,6 @@ class RegisterLogic(LogicPart):
 
     # Undo
 
-    def canUndoRegistration(self, moving: Any) -> bool:
-        """Whether the last step on a volume can be taken back; after a scene was opened, its registration can."""
-        from spinemet.scene import registration_of
-
-        return bool(moving) and registration_of(moving) is not None
-
     def undoRegistration(self, moving: Any) -> None:
         """Put the registration back as it stood before the last step; before the first there was none."""
         from spinemet.scene.register_views import restore

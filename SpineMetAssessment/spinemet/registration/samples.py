@@ -14,7 +14,7 @@ from scipy import ndimage
 from spinemet.errors import BadInput
 from spinemet.image import Grid, Image
 from spinemet.labelmap import LabelMap
-from spinemet.registration.metric import FEWEST_POINTS, Array, Floats, Points, Volume, in_target_bins, source_bins
+from spinemet.registration.metric import FEWEST_POINTS, Array, Floats, Points, Volume, in_target_bins
 from spinemet.registration.motion import RigidMotion
 
 ZONE_STEP_MM = 1.6
@@ -40,23 +40,6 @@ def coarse(image: Image, spacing_mm: float) -> Image:
     matrix[:3, :3] *= factor
     matrix[:3, 3] = image.to_world((np.array(factor) - 1) / 2)
     return Image(array, matrix, image.frame, image.name)
-
-
-def whole_volume(image: Image, smooth_mm: float = 0.0) -> Volume:
-    """A whole image for sampling, smoothed by a Gaussian of `smooth_mm`."""
-    array = image.array.astype(np.float32, copy=False)
-    if smooth_mm > 0:
-        array = ndimage.gaussian_filter(array, smooth_mm / image.spacing[::-1], truncate=2.5)
-    return Volume(in_target_bins(array), image.grid.ras_to_ijk)
-
-
-def all_points(image: Image, smooth_mm: float = 0.0) -> Points:
-    """Every voxel of an image as a point."""
-    array = image.array.astype(np.float32, copy=False)
-    if smooth_mm > 0:
-        array = ndimage.gaussian_filter(array, smooth_mm / image.spacing[::-1], truncate=2.5)
-    k, j, i = np.indices(image.shape).reshape(3, -1)
-    return Points(image.to_world(np.stack([i, j, k], axis=-1)), source_bins(array.ravel()))
 
 
 def zone(labels: LabelMap, value: int, margin_mm: float) -> Image:

@@ -20,17 +20,9 @@ from spinemet.errors import BadInput
 from spinemet.study.dicom_files import DicomFile
 from spinemet.study.frames import number, whole
 
-RLE = "1.2.840.10008.1.2.5"
 HTJ2K = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
 BY_GDCM = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91))
-NAMES = {"50": "JPEG", "51": "JPEG", "57": "JPEG lossless", "70": "JPEG lossless", "80": "JPEG-LS", "81": "JPEG-LS",
-         "90": "JPEG 2000", "91": "JPEG 2000", "201": "HTJ2K", "202": "HTJ2K", "203": "HTJ2K"}  # fmt: skip
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-
-
-def syntax_name(syntax: str) -> str:
-    """What to call a way of compressing in a sentence."""
-    return NAMES.get(syntax.rsplit(".", 1)[-1], "RLE" if syntax == RLE else "an unknown way")
 
 
 class Decoder:

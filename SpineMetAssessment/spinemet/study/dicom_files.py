@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spinemet.progress import Progress, silent
-from spinemet.study.elements import Header, Parsed, looks_like_dicom, read_elements
+from spinemet.study.elements import Header, Parsed, read_elements
 from spinemet.study.sources import Source, source_of
 
 if TYPE_CHECKING:
@@ -119,12 +119,6 @@ class DicomFile:
         traits = (self.text(name) for name in ("Modality", "FrameOfReferenceUID", "SeriesNumber", "AcquisitionDate"))
         folder = zlib.crc32(str(self.path.parent).encode())
         return "-".join(filter(None, [*traits, f"{folder:08x}"]))
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM does."""
-    with path.open("rb") as stream:
-        return looks_like_dicom(stream.read(132))
 
 
 def read_headers(

@@ -1,7 +1,7 @@
 """Answers in place of Qt's static calls: what a dialog would return, what the desktop would open.
 
-A class of PySide6 cannot be patched reliably: with true properties it keeps a dictionary for each feature, and a change
-made while another one is in force is neither seen nor undone. So the name in the host's `qt` is replaced instead.
+A class of PySide6 cannot be patched reliably: with true properties it keeps a dictionary for each feature, and a
+change made while another one is in force is neither seen nor undone. So the name in the host's `qt` is replaced.
 """
 
 from __future__ import annotations

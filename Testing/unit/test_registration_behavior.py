@@ -15,6 +15,8 @@ from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level
 from spinemet.registration import Hand, Landmark, RigidMotion, Trust, register
+from spinemet.registration.field import polyrigid
+from spinemet.registration.verdict import LEAST_INFORMATION
 
 LEVELS = (Level.L1, Level.L2, Level.L3, Level.L4)
 
@@ -50,8 +52,15 @@ def test_every_vertebra_is_found_and_the_same_input_gives_the_same_result(patien
     assert max(error(patient, level, one.vertebrae[level].motion) for level in LEVELS) < 1.0
     assert steps == sorted(steps) and steps[0] == 0.0 and steps[-1] == 1.0 and len(steps) > 10
     other = register(ct, mr, patient.vertebrae)
+    assert np.array_equal(one.spine.matrix, other.spine.matrix)
     for level in LEVELS:
         assert np.array_equal(one.vertebrae[level].motion.matrix, other.vertebrae[level].motion.matrix)
+        assert one.vertebrae[level].spread_mm == other.vertebrae[level].spread_mm
+    fields = [
+        polyrigid(item.spine, {level: found.motion for level, found in item.vertebrae.items()}, patient.vertebrae)
+        for item in (one, other)
+    ]
+    assert np.array_equal(fields[0].displacements, fields[1].displacements)
 
 
 @pytest.mark.bars
@@ -179,22 +188,40 @@ def test_without_outlines_one_motion_is_found_and_said_to_be_untested(patient):
     assert error(patient, Level.L2, result.spine) < 5.0
 
 
-def test_an_image_of_nothing_but_noise_is_refused(patient):
+@pytest.mark.parametrize("seed", [6, *(pytest.param(n, marks=pytest.mark.bars) for n in range(20, 28))])
+def test_an_image_of_nothing_but_noise_is_refused(patient, seed):
     mr = patient.images[Role.T1]
-    noise = mr.with_array(np.random.default_rng(6).normal(300, 80, mr.shape))
+    noise = mr.with_array(np.random.default_rng(seed).normal(300, 80, mr.shape))
     result = register(patient.images[Role.CT], noise, patient.vertebrae)
     assert not result.usable
+    assert result.after.information < LEAST_INFORMATION
     with pytest.raises(BadInput):
         result.require_usable()
 
 
-def test_registering_can_be_canceled(patient):
+@pytest.mark.parametrize("at", [0.0, 0.05, 0.3, 0.5, 0.7, 0.9])
+def test_registering_can_be_canceled_at_any_step(patient, at):
+    later: list[float] = []
+
     def stop(fraction: float, text: str) -> None:
-        if fraction > 0.05:
+        if fraction >= at:
+            later.append(fraction)
             raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
         register(patient.images[Role.CT], patient.images[Role.T1], patient.vertebrae, progress=stop)
+    # It is heard within a seventh of the way.
+    assert len(later) == 1 and later[0] <= at + 0.15
+
+
+def test_blending_can_be_canceled(patient):
+    def stop(fraction: float, text: str) -> None:
+        if fraction > 0.3:
+            raise Cancelled("stopped")
+
+    motions = {level: truth(patient, level) for level in LEVELS}
+    with pytest.raises(Cancelled):
+        polyrigid(motions[Level.L2], motions, patient.vertebrae, progress=stop)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -73,17 +75,17 @@ def test_the_exponential_gives_back_the_motion_of_its_logarithm():
 
 @pytest.mark.parametrize("matrix", [None, OBLIQUE], ids=["straight", "oblique"])
 @pytest.mark.parametrize("spacing", [2.0, 2.5, 3.0])
-def test_bones_move_rigidly(matrix, spacing):
+def test_bones_move_rigidly_on_the_grid(matrix, spacing):
     labels = bones(matrix, gap=6)
     field = polyrigid(SPINE, MOTIONS, labels, spacing_mm=spacing)
     for level, motion in MOTIONS.items():
         points = inside(labels, level)
-        off = np.linalg.norm(field.to_moving(points) - motion.apply(points), axis=1)
+        off = np.linalg.norm(field.on_grid(points) - motion.apply(points), axis=1)
         # The discs are higher than two cells: no node belongs to two bones.
         assert off.max() <= RIGID_MM, level
 
 
-def test_bones_that_touch_bend_within_two_cells_of_each_other_only():
+def test_bones_that_touch_bend_on_the_grid_within_two_cells_of_each_other_only():
     labels = bones(gap=0)
     field = polyrigid(SPINE, MOTIONS, labels)
     for level, motion in MOTIONS.items():
@@ -91,9 +93,56 @@ def test_bones_that_touch_bend_within_two_cells_of_each_other_only():
         away = np.min(
             [np.abs(points[:, 2] - inside(labels, one)[:, 2].mean()) for one in MOTIONS if one is not level], axis=0
         )
-        off = np.linalg.norm(field.to_moving(points) - motion.apply(points), axis=1)
+        off = np.linalg.norm(field.on_grid(points) - motion.apply(points), axis=1)
         # Half the other bone, half a voxel, two cells.
         assert off[away > 12.5 + 0.7 + 2 * 2.5].max() <= RIGID_MM
+
+
+@pytest.mark.parametrize("gap", [0, 1, 3], ids=lambda gap: f"{1.25 * gap:g} mm apart")
+def test_points_of_bones_that_touch_move_exactly_rigidly_there_and_back(gap):
+    labels = bones(OBLIQUE, gap)
+    field = polyrigid(SPINE, MOTIONS, labels)
+    for level, motion in MOTIONS.items():
+        points = inside(labels, level)
+        corner = points + np.random.default_rng(1).uniform(-0.6, 0.6, points.shape) @ OBLIQUE[:3, :3].T
+        for place in (points, corner):
+            assert np.abs(field.to_moving(place) - motion.apply(place)).max() < 1e-9
+        back = np.linalg.norm(field.to_fixed(motion.apply(points)) - points, axis=1)
+        # What two moved bones both cover is the upper one's.
+        alone = ~np.any([covered(labels, one, motion.apply(points)) for one in MOTIONS if one is not level], axis=0)
+        assert back[alone].max() < 1e-9 and alone.mean() > 0.9
+
+
+def covered(labels: LabelMap, level: Level, points: np.ndarray) -> np.ndarray:
+    """Whether points of the moving image lie in a moved bone."""
+    mask = labels.mask(labels.levels[level], 1)
+    array = mask.array.astype(np.uint8)
+    return mask.with_array(array).sample(MOTIONS[level].inverse.apply(points), order=0, outside=0) > 0
+
+
+def test_images_and_outlines_of_bones_that_touch_are_carried_rigidly():
+    labels = bones(gap=0)
+    field = polyrigid(SPINE, MOTIONS, labels)
+    grid = labels.image.grid
+    k, j, i = np.indices(grid.shape)
+    world = grid.to_world(np.stack([i, j, k], axis=-1))
+    there = field.to_moving(grid.corners)
+    matrix = np.diag([1.0, 1.0, 1.0, 1.0])
+    matrix[:3, 3] = there.min(axis=0) - 5
+    size = np.ceil(there.max(axis=0) - there.min(axis=0) + 10).astype(int) + 1
+    wide = Grid(tuple(size[::-1]), matrix)
+    kk, jj, ii = np.indices(wide.shape)
+    # A ramp along one axis of the moving image: its value at a voxel tells where the voxel was taken from.
+    ramp = Image(wide.to_world(np.stack([ii, jj, kk], axis=-1))[..., 2].astype(np.float32), matrix, name="ramp")
+    taken = image_onto_fixed(field, ramp, grid)
+    carried = labels_onto_moving(field, labels, wide)
+    for level, motion in MOTIONS.items():
+        own = labels.image.array == labels.levels[level]
+        assert np.abs(taken.array[own] - motion.apply(world[own])[:, 2]).max() < 1e-3
+        exact = covered(labels, level, (flat := wide.to_world(np.stack([ii, jj, kk], axis=-1).reshape(-1, 3))))
+        alone = exact & ~np.any([covered(labels, one, flat) for one in MOTIONS if one is not level], axis=0)
+        kept = (carried.image.array == carried.levels[level]).ravel()
+        assert kept[alone].mean() > 0.97
 
 
 def test_far_away_everything_moves_as_the_spine(field):
@@ -126,14 +175,26 @@ def test_determinants_are_those_of_a_known_stretch():
 
 def test_points_come_back_from_where_they_went(field):
     points = lattice(bones(), 60.0)
-    assert np.abs(field.to_fixed(field.to_moving(points)) - points).max() < 0.01
+    plain = replace(field, bones=None)
+    assert np.abs(plain.to_fixed(plain.to_moving(points)) - points).max() < 0.01
+    for level in MOTIONS:
+        own = inside(bones(), level)
+        assert np.abs(field.to_fixed(field.to_moving(own)) - own).max() < 1e-6
+    # Beside a bone, a point may be carried into the outer half of its voxels by as much as the grid bends there.
+    bent = max(
+        np.linalg.norm(field.on_grid(own + half) - motion.apply(own + half), axis=1).max()
+        for level, motion in MOTIONS.items()
+        for own in [inside(bones(), level)]
+        for half in 0.625 * np.concatenate([np.eye(3), -np.eye(3)])
+    )
+    assert np.linalg.norm(field.to_fixed(field.to_moving(points)) - points, axis=1).max() < 1.5 * bent
 
 
 def test_itk_carries_points_as_we_do(field):
     points = lattice(bones(), 30.0)[:200]
     forward, back = to_moving_transform(field), to_fixed_transform(field)
     there = np.array([forward.TransformPoint((p * LPS).tolist()) for p in points]) * LPS
-    assert np.allclose(there, field.to_moving(points), atol=1e-3)
+    assert np.allclose(there, field.on_grid(points), atol=1e-3)
     again = np.array([back.TransformPoint((p * LPS).tolist()) for p in there]) * LPS
     assert np.abs(again - points).max() < 0.3
     assert np.linalg.norm(again - points, axis=1).mean() < 0.02

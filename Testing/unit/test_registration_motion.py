@@ -7,7 +7,15 @@ import pytest
 
 from spinemet.errors import BadInput
 from spinemet.registration import RigidMotion
-from spinemet.registration.metric import Points, Volume, agreement, agreement_and_slope, in_target_bins, source_bins
+from spinemet.registration.metric import (
+    CHANCE,
+    Points,
+    Volume,
+    agreement,
+    agreement_and_slope,
+    in_target_bins,
+    source_bins,
+)
 from spinemet.registration.motion import rotation_matrix, rotation_vector
 from spinemet.registration.prior import PointPrior, like_neighbor
 from spinemet.registration.trust import between
@@ -88,6 +96,18 @@ def test_information_is_largest_where_the_images_belong():
     best = agreement(arms, volume, np.zeros(6)).information
     for axis, step in enumerate([0.1] * 3 + [2.0] * 3):
         assert agreement(arms, volume, np.eye(6)[axis] * step).information < 0.8 * best
+
+
+@pytest.mark.parametrize("count", [60, 400, 3000, 24000])
+def test_unrelated_images_share_no_information_however_few_the_points(count):
+    found = []
+    for seed in range(12):
+        rng = np.random.default_rng([seed, count])
+        points = Points(rng.uniform(5, 34, (count, 3)), source_bins(rng.normal(size=count)))
+        volume = Volume(in_target_bins(rng.normal(size=(40, 40, 40))), np.eye(4))
+        found.append(agreement(points.about(np.full(3, 20.0)), volume, np.zeros(6)).information * count)
+    # In nats times points, where up to 45 would stand; interpolated noise fills fewer bins and so shares less.
+    assert -CHANCE < np.mean(found) < 5.0
 
 
 def test_points_beyond_the_image_count_as_missing_overlap():

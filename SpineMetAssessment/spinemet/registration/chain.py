@@ -17,6 +17,8 @@ from spinemet.registration.vertebra import Expected, Fit, follow, settle
 
 JOINT_SHIFT_MM, JOINT_TURN_DEG = 1.5, 3.0
 """How much two neighbors' motions are expected to differ at the disc between them [D]."""
+SAME_START_MM = 1.0
+"""Starts that place a bone within this of each other lead to the same place: one is enough."""
 LEAST_IN_VIEW = 0.25
 """Share of a bone that the moving image must show for its motion to be sought at all [D]."""
 
@@ -91,7 +93,9 @@ def _followed(
     starts = [hand.nudges.get(bone.level, spine)]
     expected = _landmarks(bone, hand)
     if neighbor is not None and bone.level not in hand.nudges:
-        starts = [motions[neighbor], spine]
+        starts = [motions[neighbor]]
+        if spine.distance(motions[neighbor], bone.points) > SAME_START_MM:
+            starts.append(spine)
         expected = [*expected, _like(bones, motions, n, neighbor, 2.0)]
     if bone.in_view(pair.moving, starts[0]) < LEAST_IN_VIEW:
         return starts[0]

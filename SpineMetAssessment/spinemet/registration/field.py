@@ -18,6 +18,7 @@ from spinemet.image import Grid, Region
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level
 from spinemet.progress import Progress, silent
+from spinemet.registration.bones import RigidBones
 from spinemet.registration.inverse import interpolated, inverted, origins
 from spinemet.registration.jacobian import folded_nodes
 from spinemet.registration.motion import Array, RigidMotion
@@ -40,18 +41,22 @@ MOST_FOLDED = 0.005
 class Field:
     """Displacements that remain after the motion of the whole spine; nothing outside the grid.
 
-    A point x of the fixed image lies at `spine.apply(x + u(x))` in the moving image.
+    A point x of the fixed image lies at `spine.apply(x + u(x))` in the moving image; inside a bone, which moves
+    rigidly, where the bone's own motion carries it. On the grid alone, as transform nodes and files have it, bones
+    are as rigid but within two cells of each other.
 
     :param spine: motion of the whole spine, fixed to moving, RAS.
     :param grid: where the displacements are known, RAS of the fixed image.
     :param displacements: u at the grid's nodes, (k, j, i, 3) RAS mm; linear between them.
     :param smoothed_nodes: how many nodes had to be evened out, since bones that touch would have crossed.
+    :param bones: what moves exactly rigidly; None where only the grid is known.
     """
 
     spine: RigidMotion
     grid: Grid
     displacements: Displacements
     smoothed_nodes: int = 0
+    bones: RigidBones | None = None
 
     @classmethod
     def of_spine(cls, spine: RigidMotion, grid: Grid) -> Field:
@@ -74,12 +79,24 @@ class Field:
     def to_moving(self, points: ArrayLike) -> Array:
         """Points (…, 3) of the fixed image in the moving image, RAS mm."""
         here = np.asarray(points, dtype=float)
+        there = self.on_grid(here)
+        if self.bones is None:
+            return there
+        return self.bones.to_moving(here.reshape(-1, 3), there.reshape(-1, 3)).reshape(here.shape)
+
+    def on_grid(self, points: ArrayLike) -> Array:
+        """`to_moving` by the grid alone, as transform nodes and files carry points."""
+        here = np.asarray(points, dtype=float)
         return self.spine.apply(here + self.residual(here))
 
     def to_fixed(self, points: ArrayLike) -> Array:
         """Points (…, 3) of the moving image in the fixed image, RAS mm."""
-        there = self.spine.inverse.apply(points)
-        return origins(self.displacements, self.grid, there.reshape(-1, 3)).reshape(there.shape)
+        there = np.asarray(points, dtype=float)
+        spread = self.spine.inverse.apply(there).reshape(-1, 3)
+        here = origins(self.displacements, self.grid, spread)
+        if self.bones is not None:
+            here = self.bones.to_fixed(there.reshape(-1, 3), here)
+        return here.reshape(there.shape)
 
 
 def polyrigid(
@@ -117,7 +134,7 @@ def polyrigid(
     fade = (0.5 + 0.5 * np.cos(np.pi * nearest / reach_mm)).astype(np.float32)
     twists *= (fade / np.maximum(total, 1e-12))[..., None]
     report(0.75, "bending the space between the bones")
-    field = Field(spine, grid, displacements(twists, grid, center))
+    field = Field(spine, grid, displacements(twists, grid, center), bones=RigidBones(vertebrae, dict(motions)))
     report(0.9, "looking for folds")
     return _unfolded(field)
 
@@ -137,34 +154,42 @@ def _grid(vertebrae: LabelMap, levels: list[Level], spacing_mm: float, reach_mm:
 
 
 def _splat(vertebrae: LabelMap, value: int, grid: Grid, reach_mm: float) -> tuple[Region, NDArray[np.float32]]:
-    """How much bone the cells round each node hold (voxels, split linearly), on the region the bone can reach."""
+    """How much bone (voxels, split linearly) each node's cells hold, on the region the bone can reach; 0 beside it."""
     mask = vertebrae.mask(value, 0)
-    k, j, i = np.nonzero(mask.array)
-    index = grid.to_index(mask.to_world(np.stack([i, j, k], axis=-1)))
     region = grid.region_around(mask.grid.corners, reach_mm)
-    start = np.array([part.start for part in region[::-1]])
-    shape = tuple(part.stop - part.start for part in region)
-    low = np.floor(index).astype(np.int64)
-    share = (index - low).astype(np.float32)
-    low -= start
-    shares = np.zeros(int(np.prod(shape)), dtype=np.float32)
-    for corner in np.ndindex(2, 2, 2):
-        upper = np.array(corner)
-        part = np.prod(np.where(upper, share, 1 - share), axis=1) + 1e-3
-        place = low + upper
-        flat = (place[:, 2] * shape[1] + place[:, 1]) * shape[2] + place[:, 0]
-        shares += np.bincount(flat, part, shares.size).astype(np.float32)
-    return region, shares.reshape(shape)
+    first = grid.crop(region).to_index(mask.to_world(np.zeros(3)))
+    step = mask.spacing / grid.spacing
+    shares = mask.array.astype(np.float32)
+    # The grid lies along the outlines' axes: one axis after the other.
+    for axis, part in enumerate(region):
+        places = first[2 - axis] + step[2 - axis] * np.arange(shares.shape[axis])
+        shares = _split(shares, axis, places, part.stop - part.start)
+    return region, shares
 
 
-SURELY = 1e8
-"""Weight of a bone at the nodes of its own cells, against everything that lies beside it."""
+def _split(values: NDArray[np.float32], axis: int, places: Array, nodes: int) -> NDArray[np.float32]:
+    """Values at rising places of an axis, counted in nodes, split between the two nodes next to each."""
+    source = np.moveaxis(values, axis, 0)
+    result = np.zeros((nodes, *source.shape[1:]), dtype=np.float32)
+    low = np.floor(places).astype(np.int64)
+    cells, starts = np.unique(low, return_index=True)
+    for upper, share in ((0, low + 1 - places), (1, places - low)):
+        # Every node of a cell that holds a voxel has its part, be it small.
+        parts = source * (share + LEAST_SHARE).astype(np.float32)[:, None, None]
+        result[cells + upper] += np.add.reduceat(parts, starts, axis=0)
+    return np.moveaxis(result, 0, axis)
+
+
+SURELY, LEAST_SHARE = 1e12, 1e-3
+"""Weight of a bone at the nodes of its own cells, against everything that lies beside it; and the share of it that a
+node has at least whose cells hold any of it."""
 
 
 def _weights(distance: NDArray[np.float32], shares: NDArray[np.float32], reach_mm: float) -> NDArray[np.float32]:
     """Where bones share a cell, the one with more of it weighs more; elsewhere the nearer one does."""
     beside = (np.maximum(reach_mm - distance, 0) / (reach_mm * np.maximum(distance, 1e-3))) ** 2
-    return np.where(shares > 0, SURELY * (shares / shares.max()) ** 2, beside).astype(np.float32)
+    own = SURELY * (shares / shares.max() + LEAST_SHARE) ** 2
+    return np.where(shares > 0, own, beside).astype(np.float32)
 
 
 def _unfolded(field: Field) -> Field:

@@ -12,6 +12,9 @@ from spinemet.errors import BadInput
 
 Array = NDArray[np.float64]
 
+ROUNDING = 1e-4
+"""How far a turn may be off a right angle, as matrices in headers and files are."""
+
 
 @dataclass(frozen=True, eq=False)
 class RigidMotion:
@@ -25,7 +28,7 @@ class RigidMotion:
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=float)
         turn = matrix[:3, :3] if matrix.shape == (4, 4) else np.zeros((3, 3))
-        if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-4) or np.linalg.det(turn) < 0:
+        if not np.abs(turn @ turn.T - np.eye(3)).max() <= ROUNDING or np.linalg.det(turn) < 0:
             raise BadInput("A rigid motion needs a 4×4 matrix that only turns and shifts; this one does more.")
         matrix.setflags(write=False)
         object.__setattr__(self, "matrix", matrix)

@@ -253,7 +253,7 @@ def _motions(result: Registration) -> dict[Level, RigidMotion]:
 
 
 def bone_deviation(field: Field, motions: Mapping[Level, RigidMotion], vertebrae: LabelMap) -> dict[Level, Array]:
-    """How far the field carries points of every bone beside where its rigid motion does, mm."""
+    """How far the field's grid carries points of every bone beside where its rigid motion does, mm."""
     result = {}
     for level, value in vertebrae.levels.items():
         if level not in motions:
@@ -261,7 +261,7 @@ def bone_deviation(field: Field, motions: Mapping[Level, RigidMotion], vertebrae
         mask = vertebrae.mask(value, 0)
         inside = np.argwhere(mask.array)[:, ::-1]
         points = mask.to_world(inside[:: max(1, len(inside) * len(motions) // SAMPLES)])
-        result[level] = np.linalg.norm(field.to_moving(points) - motions[level].apply(points), axis=1)
+        result[level] = np.linalg.norm(field.on_grid(points) - motions[level].apply(points), axis=1)
     return result
 
 

@@ -61,7 +61,7 @@ class Registration:
     def level_margin(self) -> float | None:
         """Information at the chosen level over that one level off; None when it was not tested."""
         others = [test.information for test in self.level_tests if test.information is not None]
-        return self.after.information / max(*others, 1e-6) if others else None
+        return max(self.after.information, 0.0) / max(*others, 1e-3) if others else None
 
     def require_usable(self) -> None:
         """:raises BadInput: the registration has a problem."""

@@ -20,7 +20,7 @@ from spinemet.registration.motion import RigidMotion
 ZONE_STEP_MM = 1.6
 """Grid on which distances to bone are known."""
 RENDER_STEP_MM = 1.0
-"""Voxels longer than 1.5 times this are averages of several rendered ones."""
+"""Voxels longer than 1.5 times this, or than those of the image that is rendered, are averages of several ones."""
 OFF_BEAT, OFF_BEAT_SMOOTHED = 0.81, 1.27
 """Rendered voxels are so many times as long as the points' own: were both in step, the optimum would snap to places
 where interpolation blurs less (Pluim 2000). Smoothed images need fewer."""
@@ -132,7 +132,8 @@ def rendered(
 ) -> Volume:
     """`image` round the points, through `to_image`, along the axes of `like` and averaged over its voxels."""
     directions, spacing = like.grid.directions, like.spacing
-    parts = [max(1, round(s / RENDER_STEP_MM)) if s >= 1.5 * RENDER_STEP_MM else 1 for s in spacing]
+    finest = max(RENDER_STEP_MM, float(image.spacing.min()))
+    parts = [max(1, round(s / finest)) if s >= 1.5 * finest else 1 for s in spacing]
     beat = OFF_BEAT if smooth_mm <= 0 else OFF_BEAT_SMOOTHED
     step = beat * spacing / parts
     along = points.position @ np.linalg.inv(directions).T

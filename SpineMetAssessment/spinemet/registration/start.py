@@ -60,7 +60,12 @@ class _Stage:
     from_moving: bool
 
     def judge(self, motion: RigidMotion) -> Agreement:
-        return agreement(self.points.about(self.center), self.volume, _parameters(self._toward(motion), self.center))
+        return agreement(self.points.about(self.center), self.volume, self.parameters(motion))
+
+    def parameters(self, motion: RigidMotion) -> Array:
+        """The rotation vector and shift that carry the points where a motion (fixed to moving) has them."""
+        toward = self._toward(motion)
+        return np.concatenate([toward.rotation_vector, toward.apply(self.center) - self.center])
 
     def improve(self, motion: RigidMotion, shift_mm: float, turn_deg: float) -> tuple[RigidMotion, Agreement]:
         toward = self._toward(motion)
@@ -183,14 +188,17 @@ def _stage(fixed: Image, moving: Image, spacing_mm: float, at_most: int) -> _Sta
 
 def _shifted(stage: _Stage, around: Candidate, directions: Array) -> list[Candidate]:
     """The candidate shifted along the patient's axes, those with enough overlap."""
-    thinned = _Stage(stage.points.thinned(SEARCH_POINTS), stage.volume, stage.center, stage.from_moving)
+    arms = stage.points.thinned(SEARCH_POINTS).about(stage.center)
+    first = stage.parameters(around.motion)
     along = ALONG_MM if around.origin == HEADERS else 3 * ALONG_MM
     axes = [np.arange(-reach, reach + 1, STEP_MM) for reach in (SIDEWAYS_MM, DEPTH_MM, along)]
     result = []
     for shift in np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3):
-        motion = RigidMotion.shift(shift).after(around.motion)
-        found = thinned.judge(motion)
+        # The way back of a shift after a motion is that motion's way back, then the shift's opposite turned along.
+        step = -around.motion.matrix[:3, :3].T @ shift if stage.from_moving else shift
+        found = agreement(arms, stage.volume, first + np.concatenate([np.zeros(3), step]))
         if found.overlap >= LEAST_OVERLAP:
+            motion = RigidMotion.shift(shift).after(around.motion)
             result.append(Candidate(motion, f"a shift from {around.origin}", found))
     return result
 
@@ -205,7 +213,3 @@ def _distinct(ordered: list[Candidate], fixed: Image, at_most: int, apart_mm: fl
         if len(kept) == at_most:
             break
     return kept
-
-
-def _parameters(motion: RigidMotion, center: Array) -> Array:
-    return np.concatenate([motion.rotation_vector, motion.apply(center) - center])

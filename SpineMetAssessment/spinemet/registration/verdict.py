@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from spinemet.registration.result import Registration
 from spinemet.registration.start import LEAST_OVERLAP
-from spinemet.registration.trust import HALF_IN_VIEW, LEVEL_MARGIN, SURE_LEVEL_MARGIN
+from spinemet.registration.trust import HALF_IN_VIEW, LEVEL_MARGIN, SURE_LEVEL_MARGIN, Trust
 
 MAX_TURN_DEG = 45.0
 """Larger turns of the whole patient are not believed without a person's start [D]."""
+LEAST_INFORMATION = 0.01
+"""Nats per point beyond chance below which images have nothing in common; the noisiest MR that can be used gives ten
+times as much [D]."""
 MOST_MARKED = 0.5
 """Share of the vertebrae in view that may be marked before the whole is refused [D]."""
 
@@ -18,6 +21,10 @@ def problems(result: Registration) -> tuple[str, ...]:
     if result.after.overlap < LEAST_OVERLAP:
         found.append(
             f"The two images share only {result.after.overlap:.0%} of the region; choose images of the same part."
+        )
+    if not result.kept_header and result.after.information < LEAST_INFORMATION:
+        found.append(
+            "The two images tell nothing of each other wherever they were laid; check that both show the spine."
         )
     if not result.kept_header and result.after.evidence < result.before.evidence:
         found.append("The alignment found fits the images less well than their headers; start it by landmarks.")
@@ -30,7 +37,10 @@ def problems(result: Registration) -> tuple[str, ...]:
             "patients; check the patient, or place landmarks on known levels."
         )
     own = [item for item in result.vertebrae.values() if item.in_view >= HALF_IN_VIEW and item.spread_mm is not None]
-    if own and not result.kept_header and sum(item.marked for item in own) > MOST_MARKED * len(own):
+    sought = [item for item in result.vertebrae.values() if item.trust is not Trust.SPINE]
+    none_sure = bool(sought) and all(item.marked for item in sought)
+    most_marked = sum(item.marked for item in own) > MOST_MARKED * len(own)
+    if not result.kept_header and (none_sure or most_marked):
         found.append(
             "Most vertebrae could not be aligned with certainty: the images are too poor or show different patients."
         )

@@ -1,13 +1,14 @@
 """Images and outlines carried through a field, both ways: from the moving to the fixed image and back.
 
 Key functions: `image_onto_fixed`, `image_onto_moving`, `labels_onto_fixed`, `labels_onto_moving`; points go through
-`Field.to_moving` and `Field.to_fixed`. `to_moving_transform` and `to_fixed_transform` are the same for ITK.
+`Field.to_moving` and `Field.to_fixed`. Bones move exactly rigidly in all of these. `to_moving_transform` and
+`to_fixed_transform` are the field's grid for ITK.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from scipy import ndimage
 from spinemet.errors import BadInput
 from spinemet.image import LPS_RAS, Grid, Image, Region
 from spinemet.labelmap import LabelMap
+from spinemet.registration.bones import Voxels
 from spinemet.registration.field import Displacements, Field
 from spinemet.registration.motion import Array, RigidMotion
 
@@ -69,12 +71,12 @@ def displacement_transform(displacements: Displacements, grid: Grid) -> Any:
 
 def image_onto_fixed(field: Field, moving: Image, grid: Grid, *, nearest: bool = False, outside: float = 0.0) -> Image:
     """The moving image on a grid in the fixed image's space; `outside` where it does not reach."""
-    return _resampled(moving, grid, to_moving_transform(field), nearest, outside)
+    return _resampled(moving, grid, _onto_fixed(field), nearest, outside)
 
 
 def image_onto_moving(field: Field, fixed: Image, grid: Grid, *, nearest: bool = False, outside: float = 0.0) -> Image:
     """The fixed image on a grid in the moving image's space; `outside` where it does not reach."""
-    return _resampled(fixed, grid, to_fixed_transform(field), nearest, outside)
+    return _resampled(fixed, grid, _onto_moving(field), nearest, outside)
 
 
 def labels_onto_fixed(field: Field, labels: LabelMap, grid: Grid) -> LabelMap:
@@ -83,32 +85,52 @@ def labels_onto_fixed(field: Field, labels: LabelMap, grid: Grid) -> LabelMap:
     Every outline is carried by itself and cut at half a voxel's share, so that thick slices leave no steps; of
     outlines that overlap afterward the one with the greater share wins.
     """
-    return _carried(labels, grid, to_moving_transform(field), field.to_fixed)
+    return _carried(labels, grid, _onto_fixed(field), field.to_fixed)
 
 
 def labels_onto_moving(field: Field, labels: LabelMap, grid: Grid) -> LabelMap:
     """Outlines of the fixed image on a grid in the moving image's space; see `labels_onto_fixed`."""
-    return _carried(labels, grid, to_fixed_transform(field), field.to_moving)
+    return _carried(labels, grid, _onto_moving(field), field.to_moving)
 
 
-def _resampled(image: Image, grid: Grid, transform: Any, nearest: bool, outside: float) -> Image:
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """One way through a field: ITK's transform, and what in a grid lies in bones, with its own places."""
+
+    transform: Any
+    in_bones: Callable[[Grid], Iterable[tuple[Voxels, Array]]]
+
+
+def _onto_fixed(field: Field) -> _Way:
+    return _Way(to_moving_transform(field), field.bones.on_fixed if field.bones is not None else lambda _: ())
+
+
+def _onto_moving(field: Field) -> _Way:
+    return _Way(to_fixed_transform(field), field.bones.on_moving if field.bones is not None else lambda _: ())
+
+
+def _resampled(image: Image, grid: Grid, way: _Way, nearest: bool, outside: float) -> Image:
     if grid.is_sheared:
         raise BadInput("The grid to resample onto is sheared (gantry tilt); resample onto a straight grid.")
     # Only the grid counts: a view of one voxel's value, repeated, holds its place without memory.
     place = Image(np.broadcast_to(np.zeros(1, np.uint8), grid.shape), grid.ijk_to_ras).to_sitk()
     how = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
-    array = sitk.GetArrayFromImage(sitk.Resample(image.to_sitk(), place, transform, how, outside))
-    return replace(image, array=array.astype(image.array.dtype, copy=False), ijk_to_ras=grid.ijk_to_ras)
+    array = sitk.GetArrayFromImage(sitk.Resample(image.to_sitk(), place, way.transform, how, outside))
+    array = array.astype(image.array.dtype, copy=False)
+    for voxels, places in way.in_bones(grid):
+        values = image.sample(places, order=0 if nearest else 1, outside=outside)
+        array[voxels] = values if array.dtype.kind == "f" else np.rint(values)
+    return replace(image, array=array, ijk_to_ras=grid.ijk_to_ras)
 
 
-def _carried(labels: LabelMap, grid: Grid, transform: Any, forward: Callable[[Array], Array]) -> LabelMap:
+def _carried(labels: LabelMap, grid: Grid, way: _Way, forward: Callable[[Array], Array]) -> LabelMap:
     result = np.zeros(grid.shape, dtype=labels.image.array.dtype)
     best = np.full(grid.shape, HALF, dtype=np.float32)
     for value in labels.present:
         region = _target_region(labels, value, grid, forward)
         if region is None:
             continue
-        share = _share(labels, value, grid.crop(region), transform)
+        share = _share(labels, value, grid.crop(region), way)
         wins = share >= best[region]
         result[region][wins] = value
         best[region][wins] = share[wins]
@@ -126,7 +148,7 @@ def _target_region(labels: LabelMap, value: int, grid: Grid, forward: Callable[[
         return None
 
 
-def _share(labels: LabelMap, value: int, grid: Grid, transform: Any) -> NDArray[np.float32]:
+def _share(labels: LabelMap, value: int, grid: Grid, way: _Way) -> NDArray[np.float32]:
     """Share (0 to 1) of an outline at every voxel of a grid."""
     mask = labels.mask(value, 3)
     share = mask.array.astype(np.float32)
@@ -135,4 +157,4 @@ def _share(labels: LabelMap, value: int, grid: Grid, transform: Any) -> NDArray[
     width = 0.3 * np.sqrt(wider) / mask.spacing
     if width.max() > 0.1:
         share = ndimage.gaussian_filter(share, width[::-1], mode="constant")
-    return np.asarray(_resampled(mask.with_array(share), grid, transform, False, 0.0).array)
+    return np.asarray(_resampled(mask.with_array(share), grid, way, False, 0.0).array)

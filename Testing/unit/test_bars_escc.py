@@ -10,7 +10,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from escc_cases import CASES, SAMPLE, Trial, spec_of, trials, tried, true_measure
+from escc_cases import (
+    CASES,
+    SAMPLE,
+    Trial,
+    outlines_of,
+    places_of,
+    spec_of,
+    trials,
+    tried,
+    true_measure,
+)
+from escc_truth import STORED, changed, construction, stored
+from spinemet.epidural import assess_epidural
 from spinemet.phantom import create_segment
 from spinemet.phantom.segment_spec import DIRECTIONS, GRADES
 
@@ -59,25 +71,29 @@ def test_every_missed_grade_is_flagged_with_the_right_one(whole):
 
 
 @WHOLE
-@pytest.mark.parametrize(("measure", "truth", "edges"), [
-    ("tumor to cord", "gap", 1), ("epidural thickness", "thickness", 2), ("sac indentation", "indentation", 2),
-    ("cord depth", "cord_ap", 2),
+@pytest.mark.parametrize(("measure", "truth"), [
+    ("tumor to cord", "gap"), ("epidural thickness", "thickness"), ("sac indentation", "indentation"),
+    ("cord depth", "cord_ap"),
 ])  # fmt: skip
-def test_lengths_are_within_half_a_voxel_an_edge(whole, measure, truth, edges):
-    """Tumor and cord of a gap share one row of voxels; an extent has an edge at either end, each off on its own."""
-    errors = []
+def test_lengths_are_within_half_a_voxel(whole, measure, truth):
+    """Of the voxel along the length that is measured: what one acquired voxel smears together in that direction."""
+    errors, held = [], []
     for item in trials(whole):
         found = item.disease.levels[item.segment.spec.level]
         value = found[measure].value
         if item.slices > FINE_MM or value is None or item.truth.value == "0":
             continue
-        pixel = _voxel_along(item, measure)
-        errors.append((value - max(0.0, true_measure(item, truth))) / pixel)
-    half, inside = (float(np.mean(np.abs(errors) <= limit)) for limit in (0.5, 0.5 * edges))
-    print(f"\n{measure}: n={len(errors)} median {np.median(errors):+.2f} voxels, {half:.0%} within half a voxel,"
-          f" {inside:.0%} within half a voxel an edge, largest {np.max(np.abs(errors)):.2f}")  # fmt: skip
-    assert abs(np.median(errors)) <= (0.25 if whole else 0.5)
-    assert inside >= (0.95 if whole else 0.75)
+        built = construction(item)
+        error = value - (built[truth] if truth in built else max(0.0, true_measure(item, truth)))
+        errors.append(error / _voxel_along(item, measure))
+        held.append(abs(error) <= found[measure].uncertainty)
+    inside, sizes = float(np.mean(np.abs(errors) <= 0.5)), np.abs(errors)
+    print(f"\n{measure}: n={len(errors)} median {np.median(errors):+.2f} voxels, p95 {np.percentile(sizes, 95):.2f},"
+          f" largest {sizes.max():.2f}; {inside:.0%} within half, {np.mean(held):.0%} within the ±")  # fmt: skip
+    assert abs(np.median(errors)) <= (0.2 if whole else 0.3)
+    assert inside >= (0.95 if whole else 0.8)
+    assert sizes.max() <= 1.0
+    assert not whole or np.mean(held) >= 0.9
 
 
 def _voxel_along(item: Trial, measure: str) -> float:
@@ -118,6 +134,29 @@ def test_a_turned_patient_or_volume_keeps_the_grade(number, change):
     assert found.exact or found.truth in found.result.possible
     assert found.off_by <= 1
     assert found.exact
+
+
+@WHOLE
+@pytest.mark.parametrize("order", STORED)
+def test_a_grade_that_changes_with_how_the_volume_is_stored_was_flagged(whole, order):
+    """Forty cases of all planes and slices: stored otherwise, cropped, or resampled to 0.7 mm, another way round.
+
+    Cropping leaves some of the short segments a canal hardly longer than wide, which has no course: unknown, with the
+    reason, and no grade.
+    """
+    moved, lost, cases = [], 0, trials(whole)[: 40 if whole else 4]
+    for item in cases:
+        outlines, level = outlines_of(item.segment), item.segment.spec.level
+        after = assess_epidural(changed(outlines, lambda mask: stored(mask, order)), places_of(item.segment))
+        again = after.results[level]
+        if again.grade is None and item.result.grade is not None:
+            assert order == "cropped" and again.reason
+            lost += 1
+        elif again.grade is not item.result.grade:
+            moved.append((item.result.near_threshold or again.near_threshold, item.line()))
+    print(f"\n{order}: {len(moved)} changed, {lost} unknown")
+    assert all(flagged for flagged, _ in moved), moved
+    assert lost <= (len(cases) + 9) // 10
 
 
 def test_the_sample_is_part_of_the_bar():

@@ -108,6 +108,7 @@ class EsccMeasures:
     :param lateral_pixel: length that one acquired voxel smears together from side to side.
     :param contact_length: along the canal; with the two depths of the cord it only makes the reason plainer.
     :param tumor_beside: tumor lies in the bone at the canal's wall.
+    :param outline_error: how far the edges of tumor and cord may lie off beside each other, beyond what voxels do.
     """
 
     thickness: Measurement
@@ -124,12 +125,13 @@ class EsccMeasures:
     contact_length: Measurement | None = None
     cord_depth: Measurement | None = None
     expected_depth: Measurement | None = None
+    outline_error: float = 0.0
 
     @property
     def all(self) -> tuple[Measurement, ...]:
         return (
             self.thickness, self.indentation, self.gap, self.cord_loss, self.cord_loss_mm, self.cord_shift,
-            self.fluid_left,
+            self.fluid_left, *(() if self.contact_length is None else (self.contact_length,)),
         )  # fmt: skip
 
 
@@ -218,6 +220,9 @@ def grade(
     if decisions[0].yes and decisions[2].yes and decisions[1].yes is False:
         limits = (*limits, "tumor touches the cord though the sac is not deformed: confirm")
         possible.add(Grade.DEFORMED)
+    if decisions[0].yes and decisions[2].yes is False and decisions[3].yes:
+        limits = (*limits, "the cord is thinner than expected though no tumor touches it: is all tumor outlined?")
+        possible |= {Grade.COMPRESSED} if decisions[4].yes is False else {Grade.COMPRESSED, Grade.OBLITERATED}
     found = None if any(item.yes is None for item in decisions[: _needed(decisions)]) else _nominal(decisions)
     ordered = tuple(item for item in Grade if item in possible)
     if found is not None and found not in ordered:
@@ -292,8 +297,11 @@ def entered_grade(level: Level, chosen: str, *, reader: str, reason: str = "") -
 
 
 def worst(results: Sequence[EsccResult]) -> EsccResult | None:
-    """The level with the highest grade; of equals the one that may be higher, then the one whose cord has lost most,
-    then the one with the thickest tumor."""
+    """The level with the highest grade; of equals the one that may be higher, then the one whose cord has lost most.
+
+    Of levels whose cords have lost as much within the error, the one where tumor touches the cord over the greatest
+    length, then the one with the thickest tumor: a tumor that crosses a disc lies at the level that holds most of it.
+    """
     graded = [item for item in results if item.grade is not None or item.source is not Source.UNKNOWN]
     if not graded:
         return None
@@ -301,13 +309,15 @@ def worst(results: Sequence[EsccResult]) -> EsccResult | None:
     def measured(item: EsccResult, name: str) -> float:
         return next((m.value for m in item.measurements if m.name == name and m.value is not None), 0.0)
 
-    return max(
-        graded,
-        key=lambda item: (
-            item.grade.order if item.grade else -1, item.possible[-1].order, measured(item, "cord loss"),
-            measured(item, "epidural thickness"),
-        ),
-    )  # fmt: skip
+    def rank(item: EsccResult) -> tuple[int, int]:
+        return (item.grade.order if item.grade else -1, item.possible[-1].order)
+
+    highest = max(rank(item) for item in graded)
+    equals = [item for item in graded if rank(item) == highest]
+    most = max(equals, key=lambda item: measured(item, "cord loss"))
+    error = next((m.uncertainty or 0.0 for m in most.measurements if m.name == "cord loss"), 0.0)
+    alike = [item for item in equals if measured(item, "cord loss") >= measured(most, "cord loss") - error]
+    return max(alike, key=lambda item: (measured(item, "contact with the cord"), measured(item, "epidural thickness")))
 
 
 def _decisions(m: EsccMeasures, t: Thresholds) -> tuple[_Decision, _Decision, _Decision, _Decision, _Decision]:
@@ -349,9 +359,11 @@ def _at_most(measure: Measurement, threshold: float) -> _Decision:
 
 def _contact(m: EsccMeasures, compressed: _Decision, t: Thresholds) -> _Decision:
     """Near is not enough to be sure: tumor that runs along the cord, or presses it for sure, touches it."""
-    near = _at_most(m.gap, min(t.contact_pixels * m.pixel, t.contact_at_most_mm))
+    limit = min(t.contact_pixels * m.pixel, t.contact_at_most_mm)
+    near = _at_most(m.gap, limit)
     along = m.contact_edge.value if m.contact_edge is not None else None
-    runs_along = along is not None and along >= t.sure_contact_mm
+    # Outlines that may be off by more than what counts as contact run along each other by chance.
+    runs_along = along is not None and along >= t.sure_contact_mm and m.outline_error < limit
     if not near.yes:
         return near
     pressed = bool(compressed.yes and compressed.sure)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from scipy.interpolate import UnivariateSpline
 from scipy.spatial import cKDTree
 
 from spinemet.errors import NotMeasurable
+from spinemet.evidence import Point
 from spinemet.image import Image
 
 Array = NDArray[np.float64]
@@ -23,6 +26,12 @@ LEAST_UPRIGHT = 0.5
 
 CENTROID_ERROR_MM = 0.35
 """How far a slab's centroid may lie off the smooth centerline: outlines are stepped. Ours."""
+
+LEAST_BEFORE_MM = 6.0
+"""A vertebra's middle that lies less than this in front of the canal does not tell where the front is. Ours."""
+
+MOST_TURNED_DEG = 50.0
+"""No vertebra is turned farther than this from the scanner's axes about the canal: what seems so lies amiss. Ours."""
 
 _BIN_MM = 3.0
 _DENSE_MM = 0.5
@@ -38,18 +47,25 @@ class CanalFrame:
     :param centers: their positions (n, 3), RAS.
     :param superior: unit tangents (n, 3) toward the head.
     :param ends: parameters between which the outline has whole cross-sections.
+    :param turn: how far the vertebrae are turned to the patient's right about the centerline (n,), degrees; None where
+        nothing tells: then the patient faces as the scanner's axes say.
     """
 
     s: Array
     centers: Array
     superior: Array
     ends: tuple[float, float]
+    turn: Array | None = None
 
     @cached_property
     def anterior(self) -> Array:
         """Unit vectors (n, 3) to the patient's front, perpendicular to the centerline."""
         front = np.array([0.0, 1.0, 0.0]) - self.superior * self.superior[:, 1:2]
-        return np.asarray(front / np.linalg.norm(front, axis=1, keepdims=True))
+        front = front / np.linalg.norm(front, axis=1, keepdims=True)
+        if self.turn is None:
+            return np.asarray(front)
+        angle = np.radians(self.turn)[:, None]
+        return np.asarray(np.cos(angle) * front + np.sin(angle) * np.cross(front, self.superior))
 
     @cached_property
     def right(self) -> Array:
@@ -104,6 +120,34 @@ def canal_frame(outline: Image) -> CanalFrame:
         along = curve.parameter(points)
     assert curve is not None
     return curve
+
+
+def facing(frame: CanalFrame, places: Sequence[Point]) -> CanalFrame:
+    """The frame turned so that its front is where the vertebrae lie, which the scanner's axes need not say.
+
+    A patient lies turned, and a scoliosis turns every vertebra by itself: depth from back to front, and left and
+    right, are the vertebra's own. The middle one of three neighbors counts, so that one place amiss turns nothing.
+
+    :param places: a point of each vertebra (RAS), such as the center of its body.
+    """
+    points = np.array(places, dtype=float).reshape(-1, 3)
+    s = frame.parameter(points)
+    points, s = points[np.argsort(s)], np.sort(s)
+    inside = (s >= frame.s[0]) & (s <= frame.s[-1])
+    plain = replace(frame, turn=None)
+    right, anterior, _ = plain.axes(s)
+    away = points - plain.center(s)
+    before, beside = np.einsum("na,na->n", away, anterior), np.einsum("na,na->n", away, right)
+    angles = np.degrees(np.arctan2(beside, before))
+    told = inside & (before >= LEAST_BEFORE_MM) & (np.abs(angles) <= MOST_TURNED_DEG)
+    if not told.any():
+        return plain
+    known = angles[told]
+    # Mirrored, so that an outermost place that is amiss gives way, too.
+    steady = (
+        ndimage.median_filter(known, size=3, mode="mirror") if len(known) > 2 else np.full(len(known), known.mean())
+    )
+    return replace(frame, turn=np.interp(frame.s, s[told], steady))
 
 
 def _fit(points: Array, along: Array, bin_mm: float, direction: Array) -> CanalFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,13 +76,27 @@ class CutPlan:
     def region(self, part: slice) -> Region:
         """The voxels that some of the cuts can see, with room for what is softened across its edge."""
         cuts = np.arange(len(self.s))[part]
+        place = (int(cuts[0]), int(cuts[-1]))
+        if place not in self._regions:
+            self._regions[place] = self._region(cuts)
+        return self._regions[place]
+
+    @cached_property
+    def _regions(self) -> dict[tuple[int, int], Region]:
+        """Regions by first and last cut: after an edit the same ones are asked for."""
+        return {}
+
+    def _region(self, cuts: NDArray[np.int_]) -> Region:
         ends = np.unique([cuts[0], cuts[len(cuts) // 2], cuts[-1]])
         right, anterior, _ = self.frame.axes(self.s[ends])
         half = float(self.u[-1])
         corners = [
             self.frame.center(self.s[ends]) + a * right + b * anterior for a in (-half, half) for b in (-half, half)
         ]
-        return self.grid.region_around(np.concatenate(corners), 2.0 * float(self.grid.spacing.max()) + 1.0)
+        spacing = self.grid.spacing
+        # A voxel for the interpolation; where masks are softened, one more.
+        margin = max(float(spacing.max()), 2 * min(_SOFTENED * float(spacing.min()), float(spacing.max())))
+        return self.grid.region_around(np.concatenate(corners), margin + 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +106,14 @@ class Cuts:
     :param s: parameters of these cuts, all or some of the plan's.
     :param masks: boolean (cuts, nv, nu) by name; the sac holds the cord, "epidural" is tumor in the canal outside the
         sac.
+    :param cord_share: the softened cord (cuts, nv, nu), whose edge lies where it passes one half: between the points;
+        None once the stretches were measured and joined.
     """
 
     plan: CutPlan
     s: Array
     masks: Mapping[str, NDArray[np.bool_]]
+    cord_share: NDArray[np.float32] | None = None
 
     @property
     def frame(self) -> CanalFrame:
@@ -190,19 +208,21 @@ def sample_cuts(
     shape = points.shape[:-1]
     index, near = _within(plan.grid.crop(region).to_index(points).reshape(-1, 3), region)
     spacing = plan.grid.spacing[::-1]
-    masks = {"canal": _sampled(crops["canal"], index, spacing) & near}
+    masks = {"canal": (_softened(crops["canal"], index, spacing) >= 0.5) & near}
     inside = np.flatnonzero(masks["canal"])
-    within = index[:, inside]
-    for name in ("sac", "cord"):
-        masks[name] = np.zeros(len(near), bool)
-        masks[name][inside] = _sampled(crops[name], within, spacing)
-    masks["tumor"] = (_sampled(crops["tumor"], index, spacing) | _film(crops["tumor"], index)) & near
+    shares = {name: np.zeros(len(near), np.float32) for name in ("sac", "cord")}
+    for name, share in shares.items():
+        share[inside] = _softened(crops[name], index[:, inside], spacing)
+        masks[name] = share >= 0.5
+    masks["tumor"] = ((_softened(crops["tumor"], index, spacing) >= 0.5) | _film(crops["tumor"], index)) & near
     masks["epidural"] = masks["tumor"] & masks["canal"] & ~masks["sac"]
-    return Cuts(plan, plan.s[part], {name: mask.reshape(shape) for name, mask in masks.items()})
+    return Cuts(
+        plan, plan.s[part], {name: mask.reshape(shape) for name, mask in masks.items()}, shares["cord"].reshape(shape)
+    )
 
 
 def joined_cuts(pieces: Sequence[Cuts]) -> Cuts:
-    """Neighboring stretches of one plan as one."""
+    """Neighboring stretches of one plan as one, after they were measured."""
     names = pieces[0].masks.keys()
     return Cuts(
         pieces[0].plan,
@@ -230,7 +250,7 @@ def sampled(mask: Image, points: Array) -> NDArray[np.bool_]:
         return np.zeros(points.shape[:-1], bool)
     crop = mask.crop(region)
     index, near = _within(crop.to_index(points).reshape(-1, 3), region)
-    inside = _sampled(crop.array.astype(bool, copy=False), index, mask.spacing[::-1]) & near
+    inside = (_softened(crop.array.astype(bool, copy=False), index, mask.spacing[::-1]) >= 0.5) & near
     return inside.reshape(points.shape[:-1])
 
 
@@ -252,26 +272,27 @@ def _film(crop: NDArray[np.bool_] | None, index: Array) -> NDArray[np.bool_]:
     """The core of a mask, be it one voxel thick, at voxel indices (3, n): it never reaches beyond flat edges."""
     if crop is None or not crop.any():
         return np.zeros(index.shape[1], bool)
-    return _above(crop.astype(np.float32), crop, index, _CORE)
+    return _interpolated(crop.astype(np.float32), crop, index) >= _CORE
 
 
-def _sampled(crop: NDArray[np.bool_] | None, index: Array, spacing: Array) -> NDArray[np.bool_]:
-    """Whether the softened mask (k, j, i) is at least one half at voxel indices (3, n) within it, in (k, j, i)."""
+def _softened(crop: NDArray[np.bool_] | None, index: Array, spacing: Array) -> NDArray[np.float32]:
+    """The softened mask, 0 to 1, at voxel indices (3, n) within it, in (k, j, i)."""
     if crop is None or not crop.any():
-        return np.zeros(index.shape[1], bool)
+        return np.zeros(index.shape[1], np.float32)
     share = crop.astype(np.float32)
     for axis in np.flatnonzero(spacing <= _SOFTENED * spacing.min()):
         share = ndimage.convolve1d(share, _SOFT, axis=int(axis), mode="nearest")
-    return _above(share, crop, index, 0.5)
+    return _interpolated(share, crop, index)
 
 
-def _above(share: NDArray[np.float32], crop: NDArray[np.bool_], index: Array, level: float) -> NDArray[np.bool_]:
-    """Whether `share`, interpolated linearly, is at least `level`; only looked at near the filled voxels of `crop`."""
+def _interpolated(share: NDArray[np.float32], crop: NDArray[np.bool_], index: Array) -> NDArray[np.float32]:
+    """`share`, interpolated linearly; only near the filled voxels of `crop`, 0 elsewhere."""
     near = np.ones(index.shape[1], bool)
     for axis, places in enumerate(index):
         filled = np.flatnonzero(crop.any(axis=tuple({0, 1, 2} - {axis})))
         near &= (places > filled[0] - 1) & (places < filled[-1] + 1)
-    found = np.flatnonzero(near)
-    values = ndimage.map_coordinates(share, index[:, found], order=1, mode="nearest", prefilter=False)
-    near[found] = values >= level
-    return near
+    found, values = np.flatnonzero(near), np.zeros(index.shape[1], np.float32)
+    values[found] = ndimage.map_coordinates(
+        share, index[:, found], order=1, mode="nearest", prefilter=False, output=np.float32
+    )
+    return values

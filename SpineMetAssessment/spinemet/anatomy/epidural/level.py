@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemet.anatomy.epidural.cut_measures import all_unknown, cut_measures
+from spinemet.anatomy.epidural.cut_measures import EXACT_OUTLINES, all_unknown, cut_measures
 from spinemet.anatomy.epidural.cuts import Cuts
 from spinemet.anatomy.epidural.losses import cord_losses
+from spinemet.anatomy.epidural.outline_error import OutlineError
 from spinemet.anatomy.epidural.profile import Profile
 from spinemet.anatomy.epidural.reference import Reference
 from spinemet.evidence import Measurement, Point
@@ -30,6 +31,7 @@ class LevelEpidural:
     :param pixel: length that one acquired voxel smears together toward the tumor, mm.
     :param measurements: everything by name.
     :param lateral_pixel: the same as `pixel` from side to side.
+    :param outlines: how far the outlines' edges may lie off.
     """
 
     level: Level
@@ -39,6 +41,7 @@ class LevelEpidural:
     pixel: float
     measurements: Mapping[str, Measurement]
     lateral_pixel: float = float("nan")
+    outlines: OutlineError = EXACT_OUTLINES
 
     def __getitem__(self, name: str) -> Measurement:
         return self.measurements[name]
@@ -63,9 +66,13 @@ def unmeasured_level(level: Level, span: tuple[float, float], reason: str) -> Le
 
 
 def measure_level(
-    level: Level, span: tuple[float, float], cuts: Cuts, profile: Profile, reference: Reference
-) -> LevelEpidural:
-    """The worst cut of a level and its measures."""
+    level: Level, span: tuple[float, float], cuts: Cuts, profile: Profile, reference: Reference,
+    outlines: OutlineError = EXACT_OUTLINES,
+) -> LevelEpidural:  # fmt: skip
+    """The worst cut of a level and its measures.
+
+    :param outlines: how far the outlines' edges may lie off.
+    """
     inside = np.flatnonzero((cuts.s >= span[0]) & (cuts.s < span[1]) & profile.complete)
     if not len(inside):
         reason = f"the canal at {level} is not outlined, or lies outside the image"
@@ -75,9 +82,9 @@ def measure_level(
     direction = toward if np.isfinite(toward).all() else np.array([0.0, 1.0])
     pixel = cuts.resolution(worst, direction)
     where = _place(worst, cuts, profile)
-    measurements = cut_measures(worst, inside, cuts, profile, reference, pixel, where)
+    measurements = cut_measures(worst, inside, cuts, profile, reference, pixel, where, outlines)
     lateral = cuts.resolution(worst, (1.0, 0.0))
-    return LevelEpidural(level, span, worst, where, pixel, measurements, lateral)
+    return LevelEpidural(level, span, worst, where, pixel, measurements, lateral, outlines)
 
 
 def _worst(inside: NDArray[np.int_], cuts: Cuts, profile: Profile, reference: Reference) -> int:

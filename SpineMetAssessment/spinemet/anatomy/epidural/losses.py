@@ -12,7 +12,7 @@ from spinemet.anatomy.epidural.reference import Reference
 
 Array = NDArray[np.float64]
 
-STEADY_MM = 1.0
+STEADY_MM = 1.5
 """A measure is the median over this much canal on either side of the worst cut, and over three cuts at least. Ours."""
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemet.anatomy.epidural.cuts import Cuts
+from spinemet.anatomy.epidural.edges import APEX_MM, apex, depths, extents
 
 Array = NDArray[np.float64]
 
@@ -34,7 +35,7 @@ class Profile:
     :param canal_share: `epidural_area` as a share of the canal, 0 to 1.
     :param quadrants: (cuts, 4) share of the epidural tumor that lies ventral, right, dorsal, left.
     :param surround: share of all directions from the centerline in which epidural tumor lies, 0 to 1.
-    :param thickness: diameter of the largest circle within the epidural tumor.
+    :param thickness: diameter of the largest circle within the epidural tumor, its steps evened out.
     :param toward: (cuts, 2) unit vector (right, anterior) from the canal's middle to the epidural tumor.
     :param gap: distance between epidural tumor and cord; 0 when they touch.
     :param clearance: distance between any tumor in the cut, in bone or canal, and the cord; inf when none is seen.
@@ -93,7 +94,8 @@ def joined(profiles: Sequence[Profile]) -> Profile:
 
 
 def measure_profile(cuts: Cuts) -> Profile:
-    """Measure every cut."""
+    """Measure every cut as it was sampled."""
+    assert cuts.cord_share is not None
     cell = cuts.step**2
     u, v = np.meshgrid(cuts.u, cuts.v)
     area = {name: mask.sum(axis=(1, 2)) * cell for name, mask in cuts.masks.items()}
@@ -103,7 +105,11 @@ def measure_profile(cuts: Cuts) -> Profile:
     toward = _unit(_centroids(epidural, u, v) - canal_center)
     angles = _angles()
     gaps = np.array([_gap(one, other, cuts.step) for one, other in zip(epidural, cord, strict=True)]).reshape(-1, 2)
-    tumor = cuts.masks["tumor"]
+    widths = extents(cuts.cord_share, angles, cuts.step)
+    clearances = np.array([
+        _clearances(one, (inner, outer), cuts.step)
+        for one, inner, outer in zip(cuts.masks["tumor"], cord, sac, strict=True)
+    ]).reshape(-1, 2)  # fmt: skip
     return Profile(
         complete=_complete(cuts),
         canal_area=area["canal"],
@@ -117,13 +123,13 @@ def measure_profile(cuts: Cuts) -> Profile:
         toward=toward,
         gap=gaps[:, 0],
         contact_edge=gaps[:, 1],
-        clearance=np.array([_least(one, other, cuts.step) for one, other in zip(tumor, cord, strict=True)]),
-        sac_clearance=np.array([_least(one, other, cuts.step) for one, other in zip(tumor, sac, strict=True)]),
-        cord_ap=_extent(cord, 1, cuts.step),
-        cord_width=_extent(cord, 2, cuts.step),
+        clearance=clearances[:, 0],
+        sac_clearance=clearances[:, 1],
+        cord_ap=depths(cuts.cord_share, cuts.step),
+        cord_width=widths[:, 0],
         canal_center=canal_center,
         cord_center=_centroids(cord, u, v) - canal_center,
-        cord_reach=_widths(cord, u, v, angles, cuts.step),
+        cord_reach=widths,
         sac_reach=_reach(sac, cuts, angles, canal_center),
         sac_ap=_extent(sac, 1, cuts.step),
         canal_ap=_extent(canal, 1, cuts.step),
@@ -158,7 +164,13 @@ def _extent(mask: NDArray[np.bool_], axis: int, step: float) -> Array:
 def _thickness(mask: NDArray[np.bool_], step: float) -> float:
     if not mask.any():
         return 0.0
-    deepest = float(ndimage.distance_transform_edt(np.pad(mask[_box(mask)], 1)).max())
+    depth = ndimage.distance_transform_edt(np.pad(mask[_box(mask)], 1))
+    at = np.unravel_index(depth.argmax(), depth.shape)
+    reach = max(2, round(APEX_MM / step))
+    # The ridge of the mask's middle, seen across whichever way it runs: over it the outline's steps even out.
+    ridges = [depth.max(axis=axis) for axis in (0, 1)]
+    level = [ridge[max(0, n - reach) : n + reach + 1].mean() for ridge, n in zip(ridges, at[::-1], strict=True)]
+    deepest = apex(ridges[int(np.argmax(level))], step)
     # The circle's rim lies between the last point within and the first one outside; so, half a step from either.
     return (2 * deepest - 0.5) * step
 
@@ -177,32 +189,21 @@ def _gap(one: NDArray[np.bool_], other: NDArray[np.bool_], step: float) -> tuple
     return float(away[rank]), float(np.count_nonzero(away <= TOUCHING_MM)) * step
 
 
-def _least(one: NDArray[np.bool_], other: NDArray[np.bool_], step: float) -> float:
-    """Least distance between two masks, 0 when they touch; inf without the one, NaN without the other."""
-    if not one.any() or not other.any():
-        return float("nan") if not other.any() else float("inf")
-    box = _box(one | other)
-    return max(0.0, float(ndimage.distance_transform_edt(~one[box])[other[box]].min()) - 1) * step
+def _clearances(one: NDArray[np.bool_], others: Sequence[NDArray[np.bool_]], step: float) -> list[float]:
+    """Least distance of a mask to each other one, 0 when they touch; inf without the one, NaN without the other."""
+    if not one.any():
+        return [float("inf") if other.any() else float("nan") for other in others]
+    box = _box(np.logical_or.reduce([one, *others]))
+    away = ndimage.distance_transform_edt(~one[box])
+    return [
+        max(0.0, float(away[other[box]].min()) - 1) * step if other.any() else float("nan") for other in others
+    ]  # fmt: skip
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """The smallest rectangle that holds a mask that is not empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-def _widths(mask: NDArray[np.bool_], u: Array, v: Array, angles: Array, step: float) -> Array:
-    """Extent (cuts, ANGLES) of each mask along each direction, NaN for empty masks."""
-    widths = np.full((len(mask), len(angles)), np.nan)
-    half = len(angles) // 2
-    ways = np.stack([np.cos(angles[:half]), np.sin(angles[:half])])
-    for n, cut in enumerate(mask):
-        if cut.any():
-            edge = cut & ~ndimage.binary_erosion(cut)
-            along = np.column_stack([u[edge], v[edge]]) @ ways
-            # Half a point's diagonal at either end, seen along the direction.
-            widths[n] = np.tile(np.ptp(along, axis=0) + step * np.abs(ways).sum(axis=0) * 0.9, 2)
-    return widths
 
 
 def _reach(mask: NDArray[np.bool_], cuts: Cuts, angles: Array, center: Array) -> Array:

@@ -49,22 +49,27 @@ def test_parts_agree_with_the_experts_subregions(tptbox_files):
     vertebra = measure_spine(labels)[Level.L3]
     parts = partition(vertebra)
     truth = crop_like(regions, parts.map.grid).array * vertebra.mask.array
+    arch, inferior = named("PEDICLE", "LAMINA", "PARS"), named("INFERIOR")
     found = {
         "body": dice(parts.mask(Part.BODY), np.isin(truth, (49, 50))),
         "posterior elements": dice(parts.map.array > Part.BODY, (truth >= 41) & (truth <= 48)),
-        "arch": dice(parts.mask(*named("PEDICLE", "LAMINA", "PARS")), truth == 41),
+        "arch": dice(parts.mask(*arch), truth == 41),
+        "arch and inferior articular": dice(parts.mask(*arch, *inferior), np.isin(truth, (41, 47, 48))),
         "spinous": dice(parts.mask(Part.SPINOUS), truth == 42),
         "transverse": dice(parts.mask(*named("TRANSVERSE")), np.isin(truth, (43, 44))),
         "superior articular": dice(parts.mask(*named("SUPERIOR")), np.isin(truth, (45, 46))),
-        "inferior articular": dice(parts.mask(*named("INFERIOR")), np.isin(truth, (47, 48))),
+        "inferior articular": dice(parts.mask(*inferior), np.isin(truth, (47, 48))),
     }
     print({name: round(value, 3) for name, value in found.items()})
     assert found["body"] >= 0.92
     assert found["posterior elements"] >= 0.88
     assert found["spinous"] >= 0.85
     assert min(found["transverse"], found["superior articular"], found["inferior articular"]) >= 0.75
-    # The expert's arch alone, a thin strut at 1.5 mm voxels, is met less well: the bar of 0.88 is not reached.
-    assert found["arch"] >= 0.78
+    # The bar of 0.88 for the arch is met where both definitions agree. The expert lets the inferior process begin
+    # right below the pars, over the whole thickness; here the lamina goes on in front of it, along the canal. So a
+    # fifth of a lamina is the expert's inferior process, and the arch alone, a thin strut at 1.5 mm, stays below.
+    assert found["arch and inferior articular"] >= 0.88
+    assert found["arch"] >= 0.79
 
 
 @cache
@@ -111,7 +116,7 @@ def lumbar(folder: Path) -> dict[Level, Parts]:
     return parted(verse(folder, LUMBAR))
 
 
-RESAMPLINGS = ((0.8, (0, 0, 0)), (1.25, (0, 0, 0)), (1.0, (12, 8, -15)), (1.0, (-20, 10, 25)))
+RESAMPLINGS = ((0.5, (0, 0, 0)), (0.8, (0, 0, 0)), (1.25, (0, 0, 0)), (1.0, (12, 8, -15)), (1.0, (-20, 10, 25)))
 
 
 @cache
@@ -121,14 +126,29 @@ def resampled(folder: Path, spacing: float, degrees: tuple[float, float, float])
     return parted(LabelMap(image, labels.outlines))
 
 
+def changes(before: dict[Level, Parts], after: dict[Level, Parts], order: list[Part]) -> np.ndarray:
+    """How much the volume of each part changes in each vertebra: (of the vertebra, of the part itself) in %.
+
+    :param order: the part of `after` that each part of `before` has become.
+    """
+    rows = []
+    for level, one in before.items():
+        old, new = (item.counts * item.map.voxel_volume for item in (one, after[level]))
+        change = np.abs(new[order] - old[1:])
+        rows.append(100 * change / np.stack([np.full_like(change, old[1:].sum()), old[1:]]))
+    return np.array(rows).transpose(1, 0, 2)
+
+
 @pytest.mark.parametrize(("spacing", "degrees"), RESAMPLINGS)
-def test_resampling_and_turning_move_no_part_by_more_than_two_percent_of_the_vertebra(shared_data, spacing, degrees):
-    after = resampled(shared_data, spacing, degrees)
-    for level, before in lumbar(shared_data).items():
-        volumes = [item.counts[1:] * item.map.voxel_volume for item in (before, after[level])]
-        change = np.abs(volumes[1] - volumes[0])
-        assert change.max() <= 0.02 * volumes[0].sum(), level
-        assert change[0] <= 0.02 * volumes[0][0], level
+def test_resampling_and_turning_move_no_part_by_more_than_one_percent_of_the_vertebra(shared_data, spacing, degrees):
+    """Of a part itself it is more: parts meet over wide borders, which voxels show to half a millimeter at best."""
+    of_all, of_itself = changes(lumbar(shared_data), resampled(shared_data, spacing, degrees), list(Part))
+    print(f"of the vertebra: most {of_all.max():.2f} %; of the part: median {np.median(of_itself):.1f},", end=" ")
+    print(f"p95 {np.percentile(of_itself, 95):.1f}, most {of_itself.max():.1f} %")
+    assert of_all.max() <= 1.0
+    assert of_itself[:, 0].max() <= 2.0, "body"
+    assert np.median(of_itself) <= 6.0
+    assert np.percentile(of_itself, 95) <= 20.0
 
 
 def test_the_stated_width_of_a_real_pedicle_holds_what_resampling_changes(shared_data):
@@ -153,10 +173,24 @@ def test_a_mirrored_spine_has_its_sides_exchanged(shared_data):
     image = Image(labels.image.array, np.diag([-1.0, 1.0, 1.0, 1.0]) @ labels.image.ijk_to_ras, name="mirrored")
     after = parted(LabelMap(image, labels.outlines))
     other = [part.on(Side.LEFT if part.side is Side.RIGHT else Side.RIGHT) for part in Part]
-    for level, before in lumbar(shared_data).items():
-        whole = before.counts[1:].sum()
-        # The wide left pedicle of L5 moves by .9 %: its narrowest place is hard to tell.
-        assert np.abs(before.counts[1:] - after[level].counts[other]).max() <= 0.01 * whole, level
+    of_all, of_itself = changes(lumbar(shared_data), after, other)
+    assert of_all.max() <= 0.5
+    assert np.percentile(of_itself, 95) <= 5.0
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_voxels_stored_in_the_other_direction_give_the_same_parts(shared_data, axis):
+    image = verse(shared_data, LUMBAR).image
+    matrix, last = image.ijk_to_ras.copy(), np.zeros(3)
+    last[2 - axis] = image.shape[axis] - 1
+    matrix[:3, 3] = image.to_world(last)
+    matrix[:3, 2 - axis] *= -1
+    flipped = Image(np.ascontiguousarray(np.flip(image.array, axis)), matrix, name="flipped")
+    after = parted(LabelMap(flipped, verse(shared_data, LUMBAR).outlines))
+    of_all, of_itself = changes(lumbar(shared_data), after, list(Part))
+    print(f"of the vertebra: most {of_all.max():.2f} %; of the part: p95 {np.percentile(of_itself, 95):.1f} %")
+    assert of_all.max() <= 0.5
+    assert np.percentile(of_itself, 95) <= 5.0
 
 
 def test_neck_pedicles_have_published_sizes(shared_data):

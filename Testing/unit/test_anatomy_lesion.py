@@ -77,6 +77,23 @@ def test_body_involvement_is_the_share_of_the_bodys_volume(study, share):
     assert study.measure().body_involvement.value == pytest.approx(truth, abs=2.0)
 
 
+def test_the_body_may_be_that_of_the_parts_with_its_corners_behind_the_wall(study):
+    study.paint(front(study, 0.5), 40)
+    vertebra = study.spine[L2]
+    mask = lesion_mask(vertebra, study.lesions, [1])
+    assert vertebra.body is not None
+    larger = vertebra.body | (vertebra.mask.array & (own_places(vertebra)[..., 1] > vertebra.wall[0] - 3.0))
+    found = measure_lesion(None, vertebra, mask, bone_reference(None, study.spine, L2, involved={L2}), body=larger)
+    truth = 100 * np.count_nonzero(mask.array & larger) / np.count_nonzero(larger)
+    assert found.body_involvement.value == pytest.approx(truth)
+    assert found.body_involvement.value < study.measure().body_involvement.value
+
+
+def own_places(vertebra) -> np.ndarray:
+    k, j, i = np.indices(vertebra.mask.shape)
+    return vertebra.frame.to_local(vertebra.mask.to_world(np.stack([i, j, k], axis=-1)))
+
+
 @pytest.mark.parametrize(("hu", "low", "high"), [(20, 99, 100), (600, 0, 1)])
 def test_thin_bone_is_lytic_and_dense_bone_blastic(study, hu, low, high):
     study.paint(front(study, 0.5), hu)

@@ -73,6 +73,18 @@ def test_every_voxel_of_a_parted_vertebra_has_one_part_and_no_other_voxel_has_an
             assert np.array_equal(parts.map.array > 0, vertebra.mask.array)
 
 
+def test_the_body_of_the_parts_is_that_of_its_own_outline_alone():
+    _, measured = patient(1.0)
+    vertebra, parts = measured[Level.L3]
+    body = parts.body_of(vertebra.mask)
+    assert body is not None
+    assert np.count_nonzero(body) == parts.counts[Part.BODY]
+    edited = vertebra.mask.array.copy()
+    edited[tuple(np.argwhere(edited)[0])] = False
+    assert parts.body_of(vertebra.mask.with_array(edited)) is None
+    assert parts.body_of(vertebra.mask.crop((slice(1, None),) * 3)) is None
+
+
 def test_left_parts_lie_to_the_left():
     _, measured = patient(1.0)
     for vertebra, parts in measured.values():

@@ -167,7 +167,7 @@ def test_a_break_in_the_middle_of_a_pedicle_full_of_lesion_is_the_pedicles():
 def test_a_break_beside_the_border_to_a_lamina_full_of_lesion_leaves_the_facet_open():
     _, parts = solid()
     facet = Part.PARS_LEFT
-    reach = beside(facet, Part.LAMINA_LEFT, 0.12)
+    reach = beside(facet, Part.LAMINA_LEFT, 0.16)
     lesion = parts.map.with_array(reach)
     sure, doubtful = broken_parts(parts, lesion, broken_at(facet, reach & parts.mask(facet)))
     assert (sure, doubtful) == ((), (facet,))

@@ -112,7 +112,9 @@ def find_body(
     :raises NotMeasurable: no body with two endplates and a posterior wall is found there.
     """
     reach = np.array([2.6 * radius + 6.0, 1.8 * radius + 8.0, 1.6 * radius + 14.0])
-    samples = sample_box(mask, frame, -reach, reach, step, ends)
+    # Whole steps from the origin to both sides: mirrored and flipped outlines are sampled at the same places.
+    reach = np.ceil(reach / step) * np.array(step)
+    samples = sample_box(mask, frame, -reach, reach + 0.5 * np.array(step), step, ends)
     inside = samples.values >= INSIDE
     low, high = _center_height(inside, samples, radius)
     middle, half = (low + high) / 2, max(MIDDLE_BAND * (high - low), samples.step[2])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spinemet.anatomy.body import BodyShape, exits_along
 from spinemet.anatomy.frame import VertebraFrame
-from spinemet.anatomy.layers import layer_steps
+from spinemet.anatomy.layers import carried, layer_steps
 from spinemet.anatomy.medians import median
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
 from spinemet.anatomy.solving import solved
@@ -55,7 +55,7 @@ CENTER_MM, CENTER_PER_VOXEL = 0.5, 0.5
 it; measured on synthetic spines at 0.8 to 2 mm (seeds 21–28)."""
 LAYER_FACTOR = 1.5
 """Errors at 2 mm exceed what the layers alone do to a smooth plate by this factor (same spines)."""
-TILT_PER_CENTER_DEG = 1.3
+TILT_PER_CENTER_DEG = 1.5
 """How far a plane tips when its center moves by 1 mm, degrees per mm of residual: of a paraboloid 35 mm deep."""
 PLACE_MM, PLACE_PER_VOXEL = 0.2, 0.3
 """95 % half-width of an edge's place: a constant in mm, and a share of the voxel along it. Measured likewise."""
@@ -318,7 +318,7 @@ def _layer_error(read: Surface, frame: VertebraFrame, grid: Grid) -> float:
     smooth = bowl @ _robust_fit(bowl, heights)[0]
     basis = np.column_stack([np.ones(len(columns)), columns])
     weighed = basis * share[:, None]
-    slopes = layer_steps(columns, smooth, frame, grid) @ np.linalg.lstsq(weighed.T @ basis, weighed.T, rcond=None)[0].T
+    slopes = solved(weighed.T @ basis, carried(layer_steps(columns, smooth, frame, grid), weighed.T).T).T
     return float(np.degrees(1.96 * LAYER_FACTOR * np.sqrt(np.mean(slopes[:, 1:] ** 2))))
 
 

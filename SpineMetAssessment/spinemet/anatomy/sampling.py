@@ -96,11 +96,18 @@ def softened(mask: Image) -> Image:
 
 
 def voxel_centers(mask: Image, *, at_most: int = 20_000) -> NDArray[np.float64]:
-    """RAS positions (n, 3) of the voxels of a mask, thinned evenly to about `at_most`."""
+    """RAS positions (n, 3) of the voxels of a mask, thinned evenly to about `at_most`.
+
+    The same voxels whichever way the image's axes run: they are counted outward from the middle of the mask's box.
+    """
     flat = np.flatnonzero(mask.array)
-    flat = flat[:: max(1, flat.size // at_most)]
-    k, j, i = np.unravel_index(flat, mask.array.shape)
-    return mask.to_world(np.stack([i, j, k], axis=-1))
+    step = max(1, flat.size // at_most)
+    index = np.stack(np.unravel_index(flat, mask.array.shape))
+    if step > 1:
+        ends = index.min(axis=1) + index.max(axis=1)
+        outward = np.abs(2 * index - ends[:, None]).sum(axis=0) // 2
+        index = index[:, outward % step == 0]
+    return mask.to_world(index[::-1].T)
 
 
 def row_ends(mask: Image) -> NDArray[np.float64]:

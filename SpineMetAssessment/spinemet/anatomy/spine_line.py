@@ -1,8 +1,8 @@
 """The coarse course of the spine: where each vertebra lies, which way is up and which is front.
 
 One cheap pass over a label map gives every level hints from which the vertebra is then measured on its own crop.
-Hints are rounded, and with a store one that hardly changed stays as it was, so that an edit of one vertebra leaves its
-neighbors' hints alone and what was measured from them can be kept.
+Hints are rounded, so that an edit of one vertebra mostly leaves its neighbors' hints alone and what was measured from
+them can be kept; in a hurry one that hardly changed stays as it was.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ COARSE_MM = 2.0
 HINT_DECIMALS = 2
 """Unit vectors are rounded to this many decimals: about half a degree."""
 HINT_STAYS_DEG = 2.0
-"""A hint turned by no more than this is the same [D]: it moves no height by more than 0.03 mm, no axis by more than
-0.02°, and nothing by more than a tenth of its ± (synthetic spines, seeds 41 and 42); where the arch is open, so that
-the hint alone tells the front, a height of a wedged body by up to 0.14 mm, half of its ± (solids)."""
+"""In a hurry a hint turned by no more than this stays [D]: it moves no height by more than 0.03 mm, no axis by more
+than 0.02°, and nothing by more than a tenth of its ± (synthetic spines, seeds 41 and 42); where the arch is open, so
+that the hint alone tells the front, a height of a wedged body by up to 0.14 mm, half of its ± (solids)."""
 ACROSS = 0.7
 """Cosine to the patient's own axes below which the course and the front of cut vertebrae are not believed [D]."""
 TURNED = 0.7
@@ -86,14 +86,11 @@ def spine_line(labels: LabelMap, *, store: Increment | None = None) -> SpineLine
 
 
 def _steady(labels: LabelMap, level: Level, hint: LevelHint, store: Increment) -> LevelHint:
-    """The hint from which an unchanged vertebra was measured, while the new one differs from it by a rounding only."""
+    """The hint; in a hurry that from which an unchanged vertebra was measured, while the new one is about the same."""
     digest = labels.digest(labels.levels[level]).hex()
-    before: tuple[str, LevelHint] | None = store.last("hint", level)
-    if before is not None and before[0] == digest:
-        kept = before[1]
-        if kept == hint or (kept.cut == hint.cut and _apart(kept, hint) <= HINT_STAYS_DEG):
-            return kept
-    return store.run("hint", level, (digest, hint), lambda: (digest, hint))[1]
+    before: LevelHint | None = store.last("hint", level)
+    about_the_same = before is not None and _apart(before, hint) <= HINT_STAYS_DEG
+    return store.run("hint", level, (digest, hint.cut), lambda: hint, can_wait=(hint,), waits=about_the_same)
 
 
 def _apart(one: LevelHint, other: LevelHint) -> float:
@@ -120,7 +117,9 @@ def _seen(
         mask = labels.mask(value, 1)
         return _body_and_front(mask, voxel_centers(mask), np.array(superior))
 
-    return store.run("body and front", level, (labels.digest(value).hex(), superior), look)
+    # In a hurry it may be seen from where its neighbors were: what they were moved by is much less than a pitch.
+    roughly = _point(np.round(superior, 1) + 0.0)
+    return store.run("body and front", level, (labels.digest(value).hex(), roughly), look, can_wait=(superior,))
 
 
 def touched_edges(region: Region, grid: Grid) -> tuple[str, ...]:

@@ -139,7 +139,9 @@ def measure_vertebra(mask: Image, level: Level, *, hint: LevelHint) -> Vertebra:
     except NotMeasurable as error:
         reason = _cut_reason(hint) if ends_cut(hint.cut) else excuse or _sentence(error)
         return _unmeasured(solid, level, hint, whole, reason, notes)
-    body = _body_voxels(solid, frame, shape)
+    right, *behind = local_coordinates(solid.grid, frame)
+    ahead = _ahead_of_wall(shape, *behind)
+    body = _body_voxels(solid, shape, right, ahead)
     touched = _touches(body, solid, hint)
     if touched or (hint.cut and ends_cut(hint.cut) and view.canal is None):
         return _unmeasured(solid, level, hint, whole, _cut_reason(hint), notes)
@@ -158,7 +160,7 @@ def measure_vertebra(mask: Image, level: Level, *, hint: LevelHint) -> Vertebra:
         _distance("body depth", shape.depth, frame, voxel[1], "posterior wall to anterior rim, mid-sagittal"),
         _distance("body width", shape.width, frame, voxel[0], "rim to rim at mid-depth"),
         whole,
-        _body_volume(body, solid, frame, shape),
+        _body_volume(body, solid, frame, ahead),
         (shape.posterior, shape.tilt),
         hint.cut,
         plates[0] if level is not Level.C2 else None,
@@ -201,7 +203,10 @@ def _look(
     :param ends: from `row_ends` of the mask.
     """
     local = frame.to_local(ends)
-    samples = sample_box(mask, frame, local.min(axis=0) - 3.0, local.max(axis=0) + 3.0, COARSE_STEP)
+    # Both ends are whole steps from the origin: mirrored and flipped outlines are sampled at the same places.
+    step = np.array(COARSE_STEP)
+    low, high = np.floor((local.min(axis=0) - 3.0) / step), np.ceil((local.max(axis=0) + 3.0) / step)
+    samples = sample_box(mask, frame, low * step, (high + 0.5) * step, step)
     view = axial_view(samples, front=np.array([0.0, 1.0]), pitches=pitches)
     if view is None or view.canal is None:
         return np.array(frame.anterior), view
@@ -268,10 +273,21 @@ def _require_one_piece(mask: Image, solid: Image, frame: VertebraFrame, shape: B
         raise NotMeasurable("The outline of the body is in several pieces; check it.")
 
 
-def _body_voxels(mask: Image, frame: VertebraFrame, shape: BodyShape) -> NDArray[np.bool_]:
-    """Voxels in front of the posterior wall, without the processes beside the body."""
-    right, anterior, superior = local_coordinates(mask.grid, frame)
-    body = mask.array & (anterior > shape.posterior + shape.tilt * superior)
+def _ahead_of_wall(
+    shape: BodyShape, anterior: NDArray[np.float32], superior: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """How far (mm) voxels lie in front of the posterior wall, given their local coordinates."""
+    return np.asarray(anterior - (shape.posterior + shape.tilt * superior), np.float32)
+
+
+def _body_voxels(
+    mask: Image, shape: BodyShape, right: NDArray[np.float32], ahead: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Voxels in front of the posterior wall, without the processes beside the body.
+
+    :param right: local coordinate of every voxel, mm; `ahead` from `_ahead_of_wall`.
+    """
+    body = mask.array & (ahead > 0)
     # A transverse process beside the body does not belong to it.
     middle, reach = (shape.left + shape.right) / 2, 0.5 * shape.width + SIDE_RIM_MM
     body &= np.abs(right - middle) <= reach
@@ -325,11 +341,12 @@ def _volume(mask: Image) -> Measurement:
     return Measurement("vertebra volume", count * mask.voxel_volume / 1000, "mL", "outlined voxels")
 
 
-def _body_volume(body: NDArray[np.bool_], mask: Image, frame: VertebraFrame, shape: BodyShape) -> Measurement:
+def _body_volume(
+    body: NDArray[np.bool_], mask: Image, frame: VertebraFrame, ahead: NDArray[np.float32]
+) -> Measurement:
     """Volume in front of the posterior wall; ± from where the pedicles are parted from the body."""
     value = np.count_nonzero(body) * mask.voxel_volume / 1000
-    _, anterior, superior = local_coordinates(mask.grid, frame)
-    near = np.abs(anterior - (shape.posterior + shape.tilt * superior)) <= PARTING_ERROR_MM
+    near = np.abs(ahead) <= PARTING_ERROR_MM
     parted = np.count_nonzero(mask.array & near) / 2
     return Measurement(
         "body volume",

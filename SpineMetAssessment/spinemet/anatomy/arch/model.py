@@ -17,12 +17,13 @@ from spinemet.anatomy.arch.solids import Bar, Keel, Plate, Points, Rod, fit_rod
 
 NOMINAL_PEDICLE_MM, NOMINAL_CERVICAL_MM = (8.0, 14.0), (5.5, 7.5)
 """Width and height of a pedicle that was not found [D]."""
-FREE_UPPER = 0.5
+FREE_UPPER = 0.4
 """A superior process stands free above this share of the pedicle's height over its axis."""
 FREE_LOWER = 0.55
 """An inferior process stands free below this share of the way from its tip up to the pedicle's axis."""
-FREE_SIDE = 0.45
-"""A transverse process stands free beyond this share of the way from the pedicle's side to its tip."""
+FREE_SIDE, TIP_SIDE = 0.3, 0.5
+"""A transverse process stands free beyond this share of the way from the pedicle's side to its tip, surely beyond the
+second, from which its rod is started."""
 BESIDE_MM = 7.0
 """How far outside the pedicle's outer side an articular process may stand [D]."""
 GROWTHS, GROWTH = 1, 1.6
@@ -33,7 +34,7 @@ INNER = 0.45
 """Inferior processes are sought outside this share of the canal's half width."""
 LAMINA_OUTER = 0.65
 """Laminae are read from the spinous process to this share of the canal's half width."""
-LAMINA_HALF_MM = 3.2
+LAMINA_HALF_MM = 3.7
 """Least half thickness of a lamina's solid [D]: the canal has taken its share of the inner side."""
 HANGS_MM = 14.0
 """A lamina's lower edge rises fully to the pars where an inferior process hangs this far below it [D]."""
@@ -177,9 +178,10 @@ def _lateral(own: Points, outward: NDArray[np.float32], outer: float) -> Rod | N
     tip = float(np.percentile(outward, 99.8)) if len(outward) else 0.0
     if tip < outer + 2.0:
         return None
-    free = own[outward > outer + FREE_SIDE * (tip - outer)]
-    sign = 1 if len(free) and free[:, 0].mean() > 0 else -1
-    return fit_rod(free, 0, sign)
+    free = outward > outer + FREE_SIDE * (tip - outer)
+    start = outward > outer + TIP_SIDE * (tip - outer)
+    sign = 1 if free.any() and own[free, 0].mean() > 0 else -1
+    return _grown(own[free], own[start], 0, sign)
 
 
 def _grown(free: Points, start: Points, coordinate: int, sign: int) -> Rod | None:

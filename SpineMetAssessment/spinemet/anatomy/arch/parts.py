@@ -71,6 +71,11 @@ class Parts:
         """Voxels of the articular pillar of a side."""
         return self.mask(*(part for part in Part if part.is_facet and part.side is side))
 
+    def body_of(self, outline: Image) -> NDArray[np.bool_] | None:
+        """Voxels of the body; None when another outline (boolean, the vertebra's mask) was parted than this one."""
+        same = self.map.grid.matches(outline.grid) and np.array_equal(self.map.array > 0, outline.array)
+        return self.mask(Part.BODY) if same else None
+
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """Number of voxels by part value."""

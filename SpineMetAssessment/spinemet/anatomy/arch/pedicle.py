@@ -22,6 +22,7 @@ from scipy import ndimage
 from spinemet.anatomy.arch.cloud import even_samples
 from spinemet.anatomy.arch.ring import ArchRing, arch_ring, looked_through
 from spinemet.anatomy.arch.waist import Waist, find_waist
+from spinemet.anatomy.arch.wall_steps import wall_steps
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.anatomy.sampling import INSIDE, LocalSamples, sample_box
 from spinemet.anatomy.vertebra import Vertebra
@@ -74,11 +75,12 @@ BAND_MM = 2.5
 """Width is read within this distance above and below the middle: the ends flare into facet and body."""
 RESOLVED_VOXELS = 1.5
 """A pedicle narrower than this many voxels is shown with a warning [D]."""
-BORDER_95, HEIGHT_BORDER_95 = 0.45, 0.57
-"""Half-width (95 %) of width and height, in voxels along each: two borders, evened out over the section; from phantoms
-(seeds from 1001 on)."""
-MODEL_MM, HEIGHT_MODEL_MM = 0.1, 0.5
-"""Half-width (95 %) that stays at fine voxels: fillets to body and facet; from phantoms."""
+WALL_STEPS, PLACE_VOXELS, WIDTH_SPREADS = 1.15, 0.23, 0.7
+"""Half-width (95 %) of a width: this many times what the outline's steps do to its walls, this share of a voxel's mean
+edge by which frame and plane lie off, and this many of the standard deviations found along the isthmus. From phantoms
+(seeds from 1001 on) and from real outlines C3–L5 that were smoothed and outlined anew on other grids."""
+HEIGHT_VOXELS, HEIGHT_SPREADS = 0.37, 1.0
+"""The same of a height: of the voxel's extent along it, and of its standard deviation along the isthmus."""
 ALIKE = 0.05
 """Sections larger than the least by this share count for 1/e in the isthmus's place and ±."""
 
@@ -203,10 +205,10 @@ def _measure(vertebra: Vertebra, ring: ArchRing, samples: LocalSamples, side: Si
         limits = (f"the pedicle is hardly wider than a voxel ({voxel[0]:.1f} mm)",)
     position = _point(isthmus.center)
     name = f"{side.value} pedicle"
-    sure_width = float(np.sqrt((BORDER_95 * voxel[0]) ** 2 + MODEL_MM**2 + isthmus.spread[0] ** 2))
-    sure_height = float(
-        np.sqrt((HEIGHT_BORDER_95 * voxel[2]) ** 2 + HEIGHT_MODEL_MM**2 + (2 * isthmus.spread[1]) ** 2)
-    )
+    steps = wall_steps(plane.axes, section.size, vertebra.mask.grid, band_mm=BAND_MM, length_mm=SMOOTH_MM)
+    edge = vertebra.mask.voxel_volume ** (1 / 3)
+    sure_width = float(np.linalg.norm([WALL_STEPS * steps, PLACE_VOXELS * edge, WIDTH_SPREADS * isthmus.spread[0]]))
+    sure_height = float(np.hypot(HEIGHT_VOXELS * voxel[2], HEIGHT_SPREADS * isthmus.spread[1]))
     sure_area = section.area * float(np.hypot(sure_width / width, sure_height / height))
     return Pedicle(
         side,

@@ -19,6 +19,9 @@ KEEL_WIDENS = np.float32(0.1)
 """A spinous process grows thicker toward its tip by this much per mm [D]."""
 KEEL_ALONE, KEEL_ALONE_MM = np.float32(0.4), np.float32(10.0)
 """… and takes this much more per mm farther than this behind its start: nothing else lies in the midline there [D]."""
+STEADY_MM2 = 2.0
+"""Upright rods are read from a short free end and drawn on to the pedicle: their slope is held back as by this much
+more variance along them [D], so that a few voxels at the end do not swing the root."""
 TRIM = 2.2
 """Points farther than this, in semi-axes of the section, do not take part in a rod's fit."""
 
@@ -152,8 +155,8 @@ def fit_rod(points: Points, coordinate: int, sign: int) -> Rod | None:
     for _ in range(3):
         middle = kept.mean(axis=0)
         centered = kept - middle
-        spread = float((centered[:, coordinate] ** 2).sum())
-        slope = (centered[:, coordinate] @ centered[:, others]) / max(spread, 1e-6)
+        spread = float((centered[:, coordinate] ** 2).sum()) + len(kept) * (STEADY_MM2 if coordinate == 2 else 1e-6)
+        slope = (centered[:, coordinate] @ centered[:, others]) / spread
         direction = np.zeros(3)
         direction[coordinate], direction[others] = 1.0, np.clip(slope, -1.5, 1.5)
         direction /= np.linalg.norm(direction)

@@ -40,6 +40,8 @@ FACING_MM = 15.0
 """In the search for reference cortex, a normal turned by 60° counts as this much distance [D]."""
 REFERENCE_PIECES = 120
 REFERENCE_THINNED = 6000
+FEW_PIECES = 500
+"""Fewer pieces than this are compared faster by one thread than by two."""
 SMOOTHED_PIECES = 6
 SEARCHED_MM = 12.0
 """Reference cortex is sought this far away first, facing included; farther away where that is not enough."""
@@ -327,21 +329,28 @@ def _nearest(
 
     :param wanted: (n, 6) places and directions. Only what lies near all of them is read and searched.
     """
-    reach = SEARCHED_MM
+    distance = np.full((len(wanted), REFERENCE_PIECES), np.inf)
+    density = np.empty_like(distance)
+    left, reach = np.arange(len(wanted)), SEARCHED_MM
     while True:
-        low, high = wanted.min(axis=0, initial=np.inf) - reach, wanted.max(axis=0, initial=-np.inf) + reach
+        places = wanted[left]
+        low, high = places.min(axis=0, initial=np.inf) - reach, places.max(axis=0, initial=-np.inf) + reach
         found = [item.within(low, high) for item in sources]
         pool, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        if len(pool) >= REFERENCE_PIECES and len(wanted):
-            distance, nearest = cKDTree(pool).query(wanted, k=REFERENCE_PIECES)
-            farthest = float(distance.max())
-            if farthest <= reach:
-                return distance, values[nearest]
+        if len(pool) >= REFERENCE_PIECES and len(places):
+            tree = cKDTree(pool, leafsize=32, balanced_tree=False)
+            distance[left], nearest = tree.query(
+                places, k=REFERENCE_PIECES, distance_upper_bound=reach, workers=2 if len(places) > FEW_PIECES else 1
+            )
+            complete = np.isfinite(distance[left, -1])
+            density[left[complete]] = values[nearest[complete]]
+            # What lies near the others is sought once more, farther away.
+            left = left[~complete]
+            if not len(left):
+                return distance, density
         elif not np.isfinite(reach):
             return np.zeros((len(wanted), len(pool))), np.zeros((len(wanted), len(pool)))
-        else:
-            farthest = np.inf
-        reach = farthest
+        reach = FARTHEST_REFERENCE_MM if reach < FARTHEST_REFERENCE_MM else np.inf
 
 
 def _under(surface: BoneSurface, lesion: Image) -> NDArray[np.bool_]:

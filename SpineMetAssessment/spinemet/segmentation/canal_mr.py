@@ -16,16 +16,14 @@ from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.progress import Progress, silent
 from spinemet.segmentation.canal_clicks import canal_ends
-from spinemet.segmentation.canal_course import RADIAL_MM, STEP_MM, Course
+from spinemet.segmentation.canal_course import STEP_MM, Course
 from spinemet.segmentation.canal_follow import followed
 from spinemet.segmentation.canal_path import course_between, path_grid, similar_speed
 from spinemet.segmentation.canal_sac import SacWalls, sac_walls
-from spinemet.segmentation.canal_surface import best_wall
+from spinemet.segmentation.canal_wall import CanalWall, canal_wall
 from spinemet.segmentation.clicks import Click
 
 CANAL, SAC, CORD = 1, 2, 3
-EPIDURAL_MM = 5.0
-"""Farthest that the canal's wall lies outside of the sac [D]."""
 UNCLEAR_SHARE = 0.2
 """Share of a cut's directions that must be unclear before the cut is marked [D]."""
 DARK_FLUID = frozenset((Role.T1, Role.T1_GD, Role.DIXON_IN, Role.DIXON_OPPOSED, Role.DIXON_FAT))
@@ -87,42 +85,23 @@ def outline_canal(image: Image, clicks: Sequence[Click], role: Role, progress: P
     walls = sac_walls(image, course, fluid_bright=fluid_bright)
     if float(np.median(walls.contrast)) < 1e-3:
         raise NotMeasurable(f"{image.name} shows no fluid round the clicks; set them inside of the thecal sac.")
-    canal = _canal(image, walls, fluid_bright=fluid_bright)
+    canal = canal_wall(image, walls.course, walls.sac, fluid_bright=fluid_bright)
     report(0.8, "filling the outlines")
     return _outline(image, walls, canal)
 
 
-def _canal(image: Image, walls: SacWalls, *, fluid_bright: bool) -> NDArray[np.float32]:
-    """Radii (cuts, angles) in mm of the canal's wall: the first step down to dark bone or ligament beyond the sac."""
-    reach = float(walls.sac.max()) + EPIDURAL_MM + 2.0
-    values = walls.course.unrolled(image, reach)
-    values = np.nan_to_num(values, nan=float(np.nanmin(values)))
-    values = ndimage.gaussian_filter(values, (1.5, 0.7, 0.6 / RADIAL_MM), mode=("nearest", "wrap", "nearest"))
-    half = max(1, round(0.8 / RADIAL_MM))
-    padded = np.pad(values, [(0, 0), (0, 0), (half, half)], mode="edge")
-    inner, outer = padded[:, :, : -2 * half], padded[:, :, 2 * half :]
-    radii = RADIAL_MM * np.arange(values.shape[2])
-    beyond = radii - walls.sac[..., None]
-    fall = np.maximum(inner - outer, 0.0)
-    if fluid_bright:
-        # The step from fluid to fat is the sac's wall: beside it only a step down to what is dark counts.
-        bright = float(np.percentile(values, 90))
-        fall = np.where((beyond > 1.0) | (outer < 0.35 * bright), fall / np.maximum(inner, 0.3 * bright), 0.0)
-    else:
-        fall = np.clip(fall / max(float(np.percentile(inner - outer, 98)), 1e-6), 0.0, 1.0)
-    cost = np.where((beyond < 0) | (beyond > EPIDURAL_MM), np.inf, (0.05 if fluid_bright else 0.12) * beyond - fall)
-    return np.maximum(best_wall(cost.astype(np.float32), 0.2, 0.2) * RADIAL_MM, walls.sac)
-
-
-def _outline(image: Image, walls: SacWalls, canal: NDArray[np.float32]) -> CanalOutline:
+def _outline(image: Image, walls: SacWalls, canal: CanalWall) -> CanalOutline:
     unclear = walls.unclear
     rim = np.where(unclear, walls.cord, np.nan)
-    stacked = np.stack([canal, walls.sac, np.nan_to_num(walls.cord, nan=-1.0)])
+    stacked = np.stack([walls.sac, np.nan_to_num(walls.cord, nan=-1.0)])
     rims = np.stack([np.nan_to_num(rim + 1.2, nan=-1.0), np.nan_to_num(rim - 0.8, nan=99.0)])
-    region, (in_canal, in_sac, in_cord) = walls.course.filled(image.grid, stacked)
-    region_rim, (outer, inner) = walls.course.filled(image.grid, np.minimum(rims, float(canal.max())))
+    region, (in_sac, in_cord) = walls.course.filled(image.grid, stacked)
+    region_canal, (in_canal,) = canal.course.filled(image.grid, canal.radii[None])
+    region_rim, (outer, inner) = walls.course.filled(image.grid, np.minimum(rims, float(canal.radii.max())))
     labels = np.zeros(image.shape, dtype=np.uint8)
-    labels[region] = np.where(in_cord, CORD, np.where(in_sac, SAC, np.where(in_canal, CANAL, 0)))
+    labels[region_canal][in_canal] = CANAL
+    labels[region][in_sac] = SAC
+    labels[region][in_cord] = CORD
     marks = np.zeros(image.shape, dtype=bool)
     marks[region_rim] = outer & ~inner
     stretches = _stretches(walls.course, unclear)

@@ -32,7 +32,7 @@ BEHIND_MM, BESIDE_MM, BELOW_MM, ABOVE_MM = 80.0, 65.0, 60.0, 30.0
 RIBLESS_WIDTH_MM, RIBLESS_SLOPE = 20.0, 1.5
 """Bodies of more than this half width bear no ribs; their transverse processes begin farther to the front."""
 RIB_MM, RIB_WIDTHS = 12.0, 1.9
-"""Bone farther to the side than this plus so many half widths of the body is rib."""
+"""Bone farther to the side than this plus so many half widths of the body at its height is rib."""
 FACET_SLOPE = 0.7
 """A facet joint lies about this far behind the canal's middle for each mm that it lies to the side."""
 FACET_LATE = 2.0
@@ -85,12 +85,19 @@ def share_out(
         arrival[region][nearer] = time[nearer]
         owner[region][nearer] = value
     if bodies:
-        width = float(np.median([body.half_width for body in bodies]))
-        ribs = (np.abs(aside) > RIB_MM + RIB_WIDTHS * width) & (speed > 0)
+        ribs = (np.abs(aside) > _reach_aside(work, bodies)[:, None, None]) & (speed > 0)
         rival = _march(speed, ribs, np.zeros_like(ribs), work.spacing[0])
         owner[(rival < arrival) & ~in_bodies] = 0
     owner[arrival >= REACH_MM] = 0
     return owner
+
+
+def _reach_aside(work: Image, bodies: Sequence[BodySurface]) -> NDArray[np.float64]:
+    """How far to the side arches reach at most in each axial plane of `work`, mm."""
+    rising = sorted(bodies, key=lambda body: float(body.frame.center[2]))
+    reach = [RIB_MM + RIB_WIDTHS * body.half_width for body in rising]
+    height = work.ijk_to_ras[2, 3] + work.spacing[2] * np.arange(work.shape[0])
+    return np.interp(height, [float(body.frame.center[2]) for body in rising], reach)
 
 
 def _speed(hu: NDArray[np.float32], least_hu: float) -> NDArray[np.float32]:

@@ -103,8 +103,8 @@ class BodySurface:
         lower = ndimage.map_coordinates(self.lower, place, order=1, mode="nearest")
         return np.asarray(np.maximum(radius - wall, np.maximum(z - upper, lower - z)) + INWARD_MM)
 
-    def mask(self, grid: Grid, grow_mm: float = 0.0) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_]]:
-        """The body on a grid: the region that holds it, and its voxels there."""
+    def depth_on(self, grid: Grid) -> tuple[tuple[slice, slice, slice], Array]:
+        """Where on a grid the body lies, with a margin of 2 mm, and `depth` of the voxels there."""
         reach = float(self.wall.max()) + 2.0
         ends = [min(float(self.lower.min()), -3.0) - 2.0, max(float(self.upper.max()), 3.0) + 2.0]
         corners = np.array([[x, y, z] for x in (-reach, reach) for y in (-reach, reach) for z in ends])
@@ -112,7 +112,12 @@ class BodySurface:
         crop = grid.crop(region)
         k, j, i = np.indices(crop.shape, dtype=np.float32)
         points = crop.to_world(np.stack([i, j, k], axis=-1).reshape(-1, 3))
-        return region, (self.depth(points) < grow_mm).reshape(crop.shape)
+        return region, self.depth(points).reshape(crop.shape)
+
+    def mask(self, grid: Grid, grow_mm: float = 0.0) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_]]:
+        """The body on a grid: the region that holds it, and its voxels there."""
+        region, depth = self.depth_on(grid)
+        return region, depth < grow_mm
 
 
 def body_surface(work: Image, frame: BodyFrame) -> BodySurface:

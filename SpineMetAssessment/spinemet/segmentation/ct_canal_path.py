@@ -21,6 +21,9 @@ SLAB_MM = 9.0
 REACH_MM = 18.0
 """How far from the canal's middle bone may begin."""
 SOFT_HU = (-70.0, 130.0)
+FAT_PRICE = 0.15
+"""Price of a middle as dark as fat, from half as dark on: fat fills the gap between a body, its rib and the arch."""
+FAT_HU = -80.0
 RAYS = 16
 WANTED = 0.72
 """Share of rays that must meet bone; a place with less speaks against the canal."""
@@ -64,6 +67,7 @@ def _score(work: Image) -> NDArray[np.float32]:
     half = RAYS // 2
     uneven = np.abs(first[:half].astype(np.float32) - first[half:]).mean(axis=0)
     score = (met - WANTED) / (1 - WANTED) - 0.12 * uneven
+    score -= FAT_PRICE * np.clip((hu - FAT_HU / 2) / (FAT_HU / 2), 0.0, 1.0)
     free = ~ndimage.maximum_filter1d(hu > BONE_HU, 3, axis=0)
     usable = free & (soft > SOFT_HU[0]) & (soft < SOFT_HU[1]) & (hu > OUTSIDE_HU + 1)
     return np.where(usable, np.clip(score, -1, 1), -1).astype(np.float32)

@@ -13,8 +13,15 @@ from spinemet.progress import Progress, silent
 from spinemet.segmentation.ct_body import BodySurface
 from spinemet.segmentation.ct_work import bone_hu
 
-CORTEX_SHARE = 0.36
-"""A voxel with less than this of the brightness of the cortex beside it lies mostly outside of it."""
+CORTEX_SPACING_MM, CORTEX_SHARE = (1.0, 1.5), (0.53, 0.36)
+"""Finest spacings, and the share of the brightness of the cortex beside it that a voxel needs to lie within bone.
+
+The edge lies at half of what the cortex stands out by; voxels as wide as the cortex dilute what it stands out by.
+"""
+CLEAR_HU = 250.0
+"""Cortex at least this bright shows where a body ends; elsewhere, as in a lytic hole, the fitted surface stands."""
+RIM_MM = 1.2
+"""How far a body's edge may lie from the fitted surface; wider voxels show it no better than the surface does."""
 CORTEX_MM = 1.5
 """How near the cortex beside a voxel is."""
 EDGE_MM = 2.2
@@ -48,7 +55,7 @@ def at_full_resolution(
         taken[region][solid] = 0
     nearest, away = _nearest(taken, shares.spacing[0])
     owners = shares.with_array(np.where(away <= EDGE_MM, nearest, 0).astype(np.uint8))
-    solids = {value: body.mask(image.grid) for value, body in bodies.items()}
+    solids = {value: _body(image, body) for value, body in bodies.items()}
     in_bodies = np.zeros(image.shape, bool)
     for region, solid in solids.values():
         in_bodies[region] |= solid
@@ -64,6 +71,23 @@ def at_full_resolution(
         mask = _without_crumbs(mask, crop.voxel_volume)
         result[region][mask & (result[region] == 0)] = value
     return result
+
+
+def _body(image: Image, body: BodySurface) -> tuple[Region, NDArray[np.bool_]]:
+    """The body with its edge where the cortex ends, near the fitted surface: its region in the image, and its mask."""
+    region, depth = body.depth_on(image.grid)
+    fitted, outer = depth < 0, depth < RIM_MM
+    if float(image.spacing.min()) > RIM_MM:
+        return region, fitted
+    crop = image.crop(region)
+    hu = _smooth(crop)
+    cortex = _cortex(hu, crop.spacing)
+    clear = (np.abs(depth) < RIM_MM) & (cortex >= CLEAR_HU)
+    bright = hu >= _share(crop.spacing) * cortex
+    # Marrow behind the cortex is as dark as what lies outside, but not joined to it.
+    beyond = ~outer
+    outside = ndimage.binary_propagation(beyond, mask=beyond | (clear & ~bright))
+    return region, (fitted | (clear & bright)) & ~outside
 
 
 def _nearest(labels: NDArray[np.uint8], spacing: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -84,10 +108,19 @@ def _region(image: Image, shares: Image, value: int, body: Region) -> Region:
 def _bone(hu: NDArray[np.float32], spacing: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Bone of the arches; where soft tissue begins, a voxel must have its share of the cortex beside it."""
     bone = hu > bone_hu(spacing)
-    size = tuple(int(n) for n in 2 * np.maximum(1, np.rint(CORTEX_MM / spacing[::-1])) + 1)
-    cortex = ndimage.maximum_filter(ndimage.gaussian_filter(hu, 0.6), size)
+    cortex, share = _cortex(hu, spacing), _share(spacing)
     outer = bone & ~ndimage.binary_erosion(bone, border_value=1)
-    return np.asarray(bone & ~(outer & (hu < CORTEX_SHARE * cortex)))
+    return np.asarray(bone & ~(outer & (hu < share * cortex)))
+
+
+def _cortex(hu: NDArray[np.float32], spacing: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Brightness of the cortex beside each voxel."""
+    size = tuple(int(n) for n in 2 * np.maximum(1, np.rint(CORTEX_MM / spacing[::-1])) + 1)
+    return np.asarray(ndimage.maximum_filter(ndimage.gaussian_filter(hu, 0.6), size))
+
+
+def _share(spacing: NDArray[np.float64]) -> float:
+    return float(np.interp(float(spacing.min()), CORTEX_SPACING_MM, CORTEX_SHARE))
 
 
 def _smooth(crop: Image) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from spinemet.case import Role
 from spinemet.errors import BadInput, GridMismatch
 from spinemet.image import Grid, Image, Region
 from spinemet.segmentation.tumor_cut import Solver, best_solver
-from spinemet.segmentation.tumor_model import noise_of
+from spinemet.segmentation.tumor_model import noise_of, overlap
 from spinemet.segmentation.tumor_search import USUAL, Tuning, plan
 from spinemet.segmentation.tumor_strokes import Mark, Stroke, check_strokes, distance_mm, painted, strokes_of
 from spinemet.segmentation.tumor_turns import in_turns
@@ -24,7 +24,17 @@ _MOST_REACH_MM = 40.0
 _BEYOND_MM = 6.0
 """What is looked at beyond that reach, to learn from."""
 
+_ALIKE_REACH_MM = 3.5
+"""How far from an outside stroke an outline goes at least where both look alike: half a cord [D]."""
+_ALIKE_REACH = 0.9
+"""The same as a share of the stroke's length: what is wrong is about as long as it is wide [D]."""
+_HARDLY_ALIKE = 0.2
+"""Likeness, 0 to 1, up to which values alone tell the error from the tumor [D]."""
+_CALM_MM = 1.2
+"""Below this size voxels are averaged where they do not: noise would hide what a short stroke shows."""
+
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Setting:
     """What holds for all corrections of an outline.
 
     :param role: what the image is, to tell air from tissue.
-    :param limit: boolean, on the image's grid: the tumor lies within.
+    :param limit: on the image's grid: the tumor lies where it is not 0; its values are rooms (see `limit_to`).
     :param solver: who finds the border; None for the best that is installed.
     """
 
@@ -83,9 +93,11 @@ def _after(image: Image, accepted: Image, stroke: Stroke, past: tuple[Stroke, ..
     before = mask[local]
     grid = image.grid.crop(region)
     drawn = painted([_inside(stroke)], grid, foreground=True)
-    change = _grown if stroke.foreground else _shrunk
-    after = change(image, region, before, drawn, reach, past, setting)
-    mask[local] = after
+    if stroke.foreground:
+        mask[local] = _grown(image, region, before, drawn, reach, past, setting)
+    else:
+        reaches = (reach, _ALIKE_REACH * stroke.length_mm)
+        mask[local] = _shrunk(image, region, before, drawn, reaches, past, setting)
     return Image(mask, image.grid.crop(whole).ijk_to_ras, frame=image.frame, name="tumor")
 
 
@@ -100,11 +112,26 @@ def _grown(
     return before | drawn | _touching(found & ~before, drawn)
 
 
+def _calm(image: Image) -> Floats:
+    """Values without most of the noise of fine voxels, which would hide what a short stroke shows."""
+    sigma = np.clip(_CALM_MM / image.spacing[::-1] - 0.5, 0.0, 1.0)
+    return np.asarray(ndimage.gaussian_filter(image.array.astype(np.float32), sigma))
+
+
 def _shrunk(
-    image: Image, region: Region, before: Bools, drawn: Bools, reach: float, past: tuple[Stroke, ...], setting: Setting
+    image: Image,
+    region: Region,
+    before: Bools,
+    drawn: Bools,
+    reaches: tuple[float, float],
+    past: tuple[Stroke, ...],
+    setting: Setting,
 ) -> Bools:
-    """What is left after an outside stroke: the part of the outline at the stroke goes."""
-    grid = image.grid.crop(region)
+    """What is left after an outside stroke: the part of the outline at the stroke goes.
+
+    :param reaches: how far it may go, mm: what differs from the tumor, and what looks like it.
+    """
+    grid, (reach, reach_if_alike) = image.grid.crop(region), reaches
     near = distance_mm(drawn, grid) <= reach
     kept = before & painted(past, grid, foreground=True) & ~drawn
     if not kept.any():
@@ -116,7 +143,13 @@ def _shrunk(
     if not (before & drawn).any() or not kept.any():
         return before & ~drawn
     outside = (drawn | painted(past, grid, foreground=False)) & ~kept
-    found = _found(image, region, kept, outside, ~before, setting)
+    values = _calm(image.crop(region))
+    alike = float(np.sqrt(overlap(values[kept], values[drawn], noise_of(values))))
+    found = _found(image, region, kept, outside, ~before, setting, calm=alike > _HARDLY_ALIKE)
+    # What looks like the tumor goes only near the stroke, which runs along the middle of what is wrong.
+    half_width = float(np.median(distance_mm(~before, grid)[drawn & before]))
+    reach_if_alike = min(reach, max(_ALIKE_REACH_MM, min(half_width, reach_if_alike)))
+    near &= distance_mm(drawn, grid) <= reach * (1 - alike) + reach_if_alike * alike
     return before & ~drawn & ~_touching(before & ~found & near, drawn)
 
 
@@ -127,7 +160,9 @@ def _touching(change: Bools, drawn: Bools) -> Bools:
     return change & np.isin(labels, touched[touched > 0])
 
 
-def _found(image: Image, region: Region, inside: Bools, outside: Bools, barred: Bools, setting: Setting) -> Bools:
+def _found(
+    image: Image, region: Region, inside: Bools, outside: Bools, barred: Bools, setting: Setting, calm: bool = False
+) -> Bools:
     """The cut in a region, at full resolution where that is small enough."""
     # The seeds are masks here: the corners stand for them, and tell that this is no single click.
     ends = image.grid.crop(region).corners[[0, -1]]
@@ -140,7 +175,7 @@ def _found(image: Image, region: Region, inside: Bools, outside: Bools, barred: 
     coarse_in = work.joined(inside) > 0
     coarse_out = (work.joined(outside) > 0) & ~coarse_in
     coarse_barred = (work.joined(barred) >= 0.5) & ~coarse_in
-    values = work.coarse.array
+    values = _calm(work.coarse) if calm else work.coarse.array
     mask, _, _ = in_turns(search, values, coarse_in, coarse_out, coarse_barred, noise_of(values))
     return np.asarray(work.spread(mask) & ~barred & ~outside)
 

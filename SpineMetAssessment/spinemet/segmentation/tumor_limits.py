@@ -30,6 +30,8 @@ class Within(str, Enum):
     PARASPINAL = "paraspinal tissue"
 
 
+ROOMS = {Within.BONE: 1, Within.CANAL: 2, Within.PARASPINAL: 3}
+"""Values of a limit."""
 _BONE = (Structure.VERTEBRA, Structure.SACRUM)
 _CANAL = (Structure.CANAL, Structure.THECAL_SAC, Structure.CORD)
 
@@ -43,7 +45,9 @@ def limit_to(
     paraspinal_mm: float = PARASPINAL_MM,
     bone_margin_mm: float = BONE_MARGIN_MM,
 ) -> Image:
-    """Boolean limit on the image's grid.
+    """Limit on the image's grid: 0 where no tumor may lie, else the room, numbered as in `ROOMS`.
+
+    Each room surrounds a tumor with something else, so its outline is learned room by room.
 
     :param outlines: vertebrae and canal; on any grid in the image's frame.
     :param levels: only these levels' bone; all when empty.
@@ -52,28 +56,27 @@ def limit_to(
     outlines = tuple(outlines)
     if not within:
         raise BadInput("Choose to what the tumor is limited: bone, canal or paraspinal tissue.")
-    found = np.zeros(image.shape, bool)
+    found = np.zeros(image.shape, np.uint8)
     needs_bone = Within.BONE in within or Within.PARASPINAL in within
-    bone = _union(outlines, _BONE, image, levels) if needs_bone else found
+    bone = _union(outlines, _BONE, image, levels) if needs_bone else found > 0
     if needs_bone and not bone.any():
         raise BadInput("There is no outline of the vertebra to which the tumor is limited; outline it first.")
     canal = _union(outlines, _CANAL, image, ())
     if Within.CANAL in within:
         if not canal.any():
             raise BadInput("There is no outline of the canal to which the tumor is limited; outline it first.")
-        found = found | canal
+        found[canal] = ROOMS[Within.CANAL]
     if needs_bone:
         reach = max(paraspinal_mm if Within.PARASPINAL in within else 0.0, bone_margin_mm)
         margin = tuple(int(np.ceil(reach / step)) + 1 for step in image.spacing[::-1])
         region = box_of(bone, (margin[0], margin[1], margin[2]))
         away = distance_mm(bone[region], image.grid.crop(region))
-        part = found[region].copy()
-        if Within.BONE in within:
-            part |= away <= bone_margin_mm
+        part = found[region]
         if Within.PARASPINAL in within:
-            part |= (away > 0) & (away <= paraspinal_mm) & ~canal[region]
-        found = found.copy()
-        found[region] = part
+            part[(away > 0) & (away <= paraspinal_mm) & ~canal[region]] = ROOMS[Within.PARASPINAL]
+        if Within.BONE in within:
+            # The margin stands for what bone lacks at its border; in the canal there is none of it.
+            part[(away == 0) | ((away <= bone_margin_mm) & (part != ROOMS[Within.CANAL]))] = ROOMS[Within.BONE]
     return Image(found, image.ijk_to_ras, frame=image.frame, name="limit of the tumor")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,16 @@ _WIDTH = 0.7
 """Width of the kernel that smooths the histograms, in spreads of the tumor's values."""
 _FINE_WIDTH = 2.0
 """The kernel's largest width in standard deviations of the noise, so that lumps of two kinds stay apart."""
+_FEWEST = 12
+"""Voxels of a room from which a look can be learned."""
 SAME = 0.8
 """Overlap (Bhattacharyya coefficient) of the values under strokes inside and outside from which they are no contrast:
 two normal distributions 1.3 standard deviations apart [D]."""
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+Rooms = NDArray[np.uint8]
+"""Where a tumor may lie (k, j, i): 0 nowhere, else the number of the room: bone, canal, paraspinal tissue."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +68,42 @@ def learn(
     unseen = _UNSEEN / _BINS
     costs = np.clip(np.log((rest + unseen) / (tumor + unseen)), -_STRONGEST, _STRONGEST)
     return ValueModel(middle, spread, low, high, costs.astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """What tumor looks like in each room: marrow, epidural fat and muscle each surround it with something else."""
+
+    models: Mapping[int, ValueModel]
+
+    def __call__(self, values: Floats, rooms: Rooms) -> Floats:
+        """Costs of values (k, j, i) in their rooms; 0 where no tumor may lie."""
+        costs = np.zeros(values.shape, np.float32)
+        for room, model in self.models.items():
+            here = rooms == room
+            costs[here] = model(values[here])
+        return costs
+
+
+def learn_rooms(
+    values: Floats, rooms: Rooms, inside: Bools, outside: Bools, drawn: tuple[Bools, Bools], noise: float
+) -> Looks:
+    """Learn the looks in each room from its own voxels; see `learn`.
+
+    A room in which hardly any tumor is known borrows its look from the others, but not what surrounds it.
+    """
+    models = {}
+    for room in np.unique(rooms[rooms > 0]):
+        here = rooms == room
+        own, rest = inside & here, outside & here
+        marked = [mask & here for mask in drawn]
+        if np.count_nonzero(own) < _FEWEST:
+            own, marked[0] = inside, drawn[0]
+        if np.count_nonzero(rest) < _FEWEST:
+            rest = here & ~own
+        spread = middle_and_spread(values[own | marked[0]], noise)[1]
+        models[int(room)] = learn(values, own, rest, (marked[0], marked[1]), spread, noise)
+    return Looks(models)
 
 
 def overlap(first: Floats, second: Floats, noise: float) -> float:

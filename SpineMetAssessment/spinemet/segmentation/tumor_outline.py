@@ -22,7 +22,7 @@ from spinemet.progress import Progress, silent
 from spinemet.segmentation.tumor_border import half_way_costs
 from spinemet.segmentation.tumor_cut import CutProblem, Solver, best_solver
 from spinemet.segmentation.tumor_grid import Work, box_of
-from spinemet.segmentation.tumor_model import ValueModel, learn, noise_of
+from spinemet.segmentation.tumor_model import Looks, learn_rooms, noise_of
 from spinemet.segmentation.tumor_search import USUAL, Search, Tuning, plan
 from spinemet.segmentation.tumor_strokes import Mark, check_marks
 from spinemet.segmentation.tumor_turns import (
@@ -68,7 +68,7 @@ class TumorOutline:
     _search: Search
     _coarse: Bools
     _soft: Floats
-    _model: ValueModel
+    _looks: Looks
 
     @property
     def volume_ml(self) -> float:
@@ -121,7 +121,8 @@ def first_outline(
     :param image: CT, T1, T2, STIR or PET; for PET `outline_uptake` is the usual way.
     :param marks: strokes, clicks and boxes; at least one inside of the tumor, or a box round it.
     :param role: what the image is, to tell air from tissue.
-    :param limit: boolean, on the image's grid: the tumor lies within (bone, canal, …).
+    :param limit: on the image's grid: the tumor lies where it is not 0. Its values are rooms (bone, canal, …), in each
+        of which the surroundings look different; see `limit_to`.
     :param solver: who finds the border; None for the best that is installed.
     :param engine: a program that grows the strokes instead of our own cut.
     :raises BadInput: a mark lies outside of the image, of the limit or in air; the image has a single slice; nothing
@@ -151,7 +152,8 @@ def first_outline(
         grown = np.asarray(engine.grow(work.coarse, _seeds_for_engine(inside, outside | barred)), dtype=bool)
         mask = tidied(grown & ~barred, inside, outside | barred) | inside
         soft = mask.astype(np.float32)
-        model = learn(values, mask, ring_of(mask, grid, tuning.ring_mm), (inside, outside), noise, noise)
+        ring = ring_of(mask, grid, tuning.ring_mm)
+        model = learn_rooms(values, search.rooms_on(grid, joined=True), mask, ring, (inside, outside), noise)
     if not mask.any():
         raise BadInput(f"No tumor was found at the marks in {image.name}; draw a longer stroke through it.")
     require_contrast(image, values, mask, inside, outside, noise)
@@ -177,7 +179,8 @@ def refined_outline(first: TumorOutline) -> TumorOutline:
     part = replace(work, fine=crop)
     settled_in = part.spread(ndimage.binary_erosion(first._coarse[near], iterations=2, border_value=1))
     settled_out = part.spread(~ndimage.binary_dilation(first._coarse[near], iterations=2))
-    costs = half_way_costs(values, *_sure_sides(first._coarse[near], part), crop.spacing[::-1], first._model(values))
+    by_value = first._looks(values, search.rooms_on(work.fine.grid)[region])
+    costs = half_way_costs(values, *_sure_sides(first._coarse[near], part), crop.spacing[::-1], by_value)
     cost = with_certain(costs, inside | settled_in, outside | barred | settled_out)
     faces = face_costs(values, crop.grid, noise_of(values), search.tuning.border_mm)
     start = ndimage.uniform_filter(part.spread(first._soft[near]), work.factors)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spinemet.image import Grid, Image, Region
 from spinemet.segmentation.tumor_cut import Solver
 from spinemet.segmentation.tumor_grid import Work, work_on
-from spinemet.segmentation.tumor_model import overlap
+from spinemet.segmentation.tumor_model import Rooms, overlap
 from spinemet.segmentation.tumor_paths import path_mm
 from spinemet.segmentation.tumor_strokes import Box, Mark, Stroke, boxes_of, distance_mm, painted, strokes_of
 
@@ -64,6 +64,21 @@ class Search:
         """Voxels of a grid that are certainly tumor, and certainly not by strokes."""
         inside = painted(self.strokes, grid, foreground=True)
         return inside, painted(self.strokes, grid, foreground=False) & ~inside
+
+    def rooms_on(self, grid: Grid, *, joined: bool = False) -> Rooms:
+        """The room of each voxel of a grid; one for all where nothing limits the tumor."""
+        if self.limit is None:
+            return np.ones(grid.shape, np.uint8)
+        given = np.asarray(self.limit.array).astype(np.uint8)
+        if not joined:
+            return given
+        found = np.zeros(grid.shape, np.uint8)
+        most = np.zeros(grid.shape, np.float32)
+        for room in np.unique(given[given > 0]):
+            share = self.work.joined(given == room)
+            larger = share > most
+            found[larger], most[larger] = room, share[larger]
+        return found
 
     def barred_on(self, grid: Grid, *, joined: bool = False) -> Bools:
         """Voxels outside of the boxes or of the limit."""

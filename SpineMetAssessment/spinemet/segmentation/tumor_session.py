@@ -8,7 +8,9 @@ import numpy as np
 
 from spinemet.errors import BadInput
 from spinemet.image import Image
+from spinemet.segmentation.canal_mr import CanalOutline
 from spinemet.segmentation.tumor_correct import USUAL_SETTING, Setting, corrected_outline, placed, region_of
+from spinemet.segmentation.tumor_in_canal import CanalProposal, propose_in_canal
 from spinemet.segmentation.tumor_outline import SeedEngine, TumorOutline, first_outline, refined_outline
 from spinemet.segmentation.tumor_strokes import Mark
 
@@ -25,7 +27,7 @@ class TumorState:
 
     marks: tuple[Mark, ...] = ()
     accepted: Image | None = None
-    proposal: TumorOutline | None = None
+    proposal: TumorOutline | CanalProposal | None = None
     step: str = ""
 
     @property
@@ -53,9 +55,12 @@ class TumorSession:
         setting: Setting = USUAL_SETTING,
         engine: SeedEngine | None = None,
         accepted: Image | None = None,
+        canal: CanalOutline | None = None,
     ) -> None:
         """Start empty, or from an outline that exists.
 
+        :param canal: outlined on the same MR: where a mark runs in it, the tumor is sought there. The setting's role
+            must say what the MR is; leave it out where the setting's limit leaves out the canal.
         :raises GridMismatch: `accepted` lies on another grid.
         """
         if accepted is not None:
@@ -63,6 +68,7 @@ class TumorSession:
         self._image = image
         self._setting = setting
         self._engine = engine
+        self._canal = canal
         self._states = [TumorState(accepted=accepted, step="start")]
         self._now = 0
 
@@ -78,6 +84,9 @@ class TumorSession:
         if now.accepted is not None:
             mask = corrected_outline(self._image, now.accepted, [mark], earlier=now.marks, setting=setting)
             return self._push(TumorState(marks, mask, None, "correct the outline"))
+        found = self._in_canal(marks)
+        if found is not None:
+            return self._push(TumorState(marks, None, found, "mark the tumor"))
         proposal = first_outline(
             self._image,
             marks,
@@ -89,10 +98,16 @@ class TumorSession:
         )
         return self._push(TumorState(marks, None, proposal, "mark the tumor"))
 
+    def _in_canal(self, marks: tuple[Mark, ...]) -> CanalProposal | None:
+        role = self._setting.role
+        if self._canal is None or role is None:
+            return None
+        return propose_in_canal(self._image, self._canal, marks, role, self._setting.limit)
+
     def refine(self) -> TumorState:
         """Make the proposal exact; the same step as the mark before, for undoing."""
         now = self.state
-        if now.proposal is None:
+        if now.proposal is None or isinstance(now.proposal, CanalProposal):
             return now
         self._states[self._now] = replace(now, proposal=refined_outline(now.proposal))
         return self.state
@@ -104,7 +119,8 @@ class TumorSession:
             if now.accepted is None:
                 raise BadInput("There is no outline to accept yet; mark the tumor first.")
             return now
-        mask = refined_outline(now.proposal).mask
+        found = now.proposal
+        mask = found.mask if isinstance(found, CanalProposal) else refined_outline(found).mask
         return self._push(TumorState(now.marks, mask, None, "accept the outline"))
 
     @property

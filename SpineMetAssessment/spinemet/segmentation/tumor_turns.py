@@ -10,7 +10,7 @@ from spinemet.errors import BadInput
 from spinemet.image import Grid, Image
 from spinemet.segmentation.tumor_cut import CERTAIN, CutProblem, Solver, cut_by_max_flow, cut_by_relaxation
 from spinemet.segmentation.tumor_grid import box_of
-from spinemet.segmentation.tumor_model import SAME, ValueModel, learn, middle_and_spread, overlap
+from spinemet.segmentation.tumor_model import SAME, Looks, learn_rooms, middle_and_spread, overlap
 from spinemet.segmentation.tumor_search import DAB_MM, Search, middle_of_box, place_of
 from spinemet.segmentation.tumor_strokes import distance_mm
 
@@ -34,7 +34,7 @@ Bools = NDArray[np.bool_]
 
 def in_turns(
     search: Search, values: Floats, inside: Bools, outside: Bools, barred: Bools, noise: float
-) -> tuple[Bools, Floats, ValueModel]:
+) -> tuple[Bools, Floats, Looks]:
     """The mask on the coarse grid, its soft form and what was learned.
 
     :param inside: voxels that are certainly tumor.
@@ -44,13 +44,16 @@ def in_turns(
     tuning, grid = search.tuning, search.work.coarse_grid
     place = place_of(search, values, inside, outside, noise)
     core = _core(search, inside, outside)
+    rooms = search.rooms_on(grid, joined=True)
+    if not search.boxes:
+        rooms = np.where(barred, 0, rooms)
     middle, spread = middle_and_spread(values[core], noise)
     if search.span_mm < DAB_MM and not outside.any() and not search.boxes:
         # One click tells nothing about the surroundings: what differs by more than 2.6 spreads is not tumor.
         cost = np.clip(((values - middle) / spread) ** 2 / 2 - 3.5, -3, 3).astype(np.float32)
     else:
         rest = (barred if search.boxes else ~inside) & ~core
-        cost = learn(values, core, rest, (inside, outside), spread, noise)(values)
+        cost = learn_rooms(values, rooms, core, rest, (inside, outside), noise)(values, rooms)
     faces = face_costs(values, grid, noise, tuning.border_mm)
     closed = outside | barred
 
@@ -62,11 +65,11 @@ def in_turns(
     mask, soft = cut(cost, None)
     for _ in range(tuning.turns):
         ring = ring_of(mask, grid, tuning.ring_mm)
-        model = learn(values, mask, ring, (inside, np.zeros_like(outside)), spread, noise)
-        cost = model(values)
+        model = learn_rooms(values, rooms, mask, ring, (inside, np.zeros_like(outside)), noise)
+        cost = model(values, rooms)
         if place.sway is not None:
-            local = learn(values, mask, ring, (inside, outside), spread, noise)
-            cost += place.sway * (local(values) - cost)
+            local = learn_rooms(values, rooms, mask, ring, (inside, outside), noise)
+            cost += place.sway * (local(values, rooms) - cost)
         before = mask
         mask, soft = cut(cost, soft)
         if np.count_nonzero(mask ^ before) <= _SETTLED * np.count_nonzero(mask):

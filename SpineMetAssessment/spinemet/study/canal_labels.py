@@ -16,11 +16,12 @@ NESTED = {1: Structure.CANAL, 2: Structure.THECAL_SAC, 3: Structure.CORD}
 """Our own numbers, nested: the canal's number stands where neither sac nor cord lies."""
 
 
-def read_canal(path: str | os.PathLike[str], reference: Image) -> LabelMap:
+def read_canal(path: str | os.PathLike[str], reference: Image, *, canal_alone: bool = False) -> LabelMap:
     """Canal, thecal sac and cord as one label map, nested as in `NESTED`.
 
     :param path: NIfTI, NRRD or MetaImage with the numbers 1 canal, 2 thecal sac, 3 cord (others are passed over).
     :param reference: image on whose grid they were drawn.
+    :param canal_alone: the canal will do without sac and cord, as on a CT that shows neither.
     :raises GridMismatch: the outlines lie on another grid.
     :raises BadInput: unreadable, no sac and no cord in it, or nothing between the sac and the canal's wall: without
         that room no tumor could lie outside of the sac.
@@ -32,7 +33,7 @@ def read_canal(path: str | os.PathLike[str], reference: Image) -> LabelMap:
         for value in plain.present
         if value in NESTED
     }
-    if not outlines.keys() & {2, 3}:
+    if not canal_alone and not outlines.keys() & {2, 3}:
         raise BadInput(
             f"{file.name} outlines neither thecal sac (2) nor cord (3); give a label map of canal, sac and cord."
         )

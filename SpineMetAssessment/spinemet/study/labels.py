@@ -31,6 +31,7 @@ from spinemet.study.numbering import (
     require_fit,
 )
 from spinemet.study.segments import Segment, read_segments, segment_metadata
+from spinemet.study.unedited import header_of, marks_of_labels
 from spinemet.study.volumes import VolumeInfo, is_volume_name, read_array, read_info, write_sitk
 
 # A second piece of a vertebra is a doubled label, not a splinter or a detached arch, when it has this share of the
@@ -123,20 +124,25 @@ def read_lesions(path: str | os.PathLike[str], reference: Image | None = None) -
     return LabelMap(image, outlines, "every number is a lesion", notes)
 
 
-def write_labels(labels: LabelMap, path: str | os.PathLike[str]) -> None:
+def write_labels(labels: LabelMap, path: str | os.PathLike[str], *, unedited: bool = False) -> None:
     """Write a label map: numbers alone as NIfTI, NRRD or MetaImage; names, levels and lesions too as .seg.nrrd.
 
+    :param unedited: a program made the outlines; the file says so for as long as nobody edits them.
     :raises OutputError: the folder cannot be written, or the disk is full.
     :raises BadInput: the grid is sheared, which these files cannot hold.
     """
     target = Path(path)
     volume = labels.image.to_sitk()
+    marks = marks_of_labels(labels) if unedited else {}
     if target.name.lower().endswith(".seg.nrrd"):
         extents = {
             value: tuple(n for part in labels.region(value)[::-1] for n in (part.start, part.stop - 1))
             for value in labels.present
         }
-        for key, text in segment_metadata(labels.outlines, extents, labels.image.shape[::-1]).items():
+        for key, text in segment_metadata(labels.outlines, extents, labels.image.shape[::-1], marks).items():
+            volume.SetMetaData(key, text)
+    else:
+        for key, text in header_of(marks).items():
             volume.SetMetaData(key, text)
     write_sitk(volume, target)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from spinemet.case import Outline, Structure
 from spinemet.codes import (
@@ -25,6 +26,7 @@ from spinemet.codes import (
 from spinemet.colors import STRUCTURE_COLORS
 from spinemet.errors import BadInput
 from spinemet.levels import Level
+from spinemet.study.unedited import UNEDITED
 
 TERMINOLOGY_TAG = "TerminologyEntry"
 _LESION_WORDS = {"lesion", "tumor", "tumour", "metastasis", "met", "mets", "gtv", "neoplasm"}
@@ -122,13 +124,15 @@ def _level(word: str) -> Level | None:
 
 
 def segment_metadata(
-    outlines: Mapping[int, Outline], extents: Mapping[int, tuple[int, ...]], size: tuple[int, ...]
-) -> dict[str, str]:
+    outlines: Mapping[int, Outline], extents: Mapping[int, tuple[int, ...]], size: tuple[int, ...],
+    marks: Mapping[int, str] = MappingProxyType({}),
+) -> dict[str, str]:  # fmt: skip
     """Header keys of a one-layer .seg.nrrd.
 
     :param outlines: outline of each value.
     :param extents: first and last index along i, j and k of each value.
     :param size: number of voxels along i, j and k.
+    :param marks: by value, of outlines that a program made and nobody edited, see `spinemet.study.unedited`.
     """
     keys = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
@@ -148,13 +152,13 @@ def segment_metadata(
             prefix + "LabelValue": str(value),
             prefix + "Layer": "0",
             prefix + "Extent": " ".join(str(n) for n in extent),
-            prefix + "Tags": _tag_text(outline),
+            prefix + "Tags": _tag_text(outline, marks.get(value, "")),
         }
     return keys
 
 
-def _tag_text(outline: Outline) -> str:
-    tags = {TERMINOLOGY_TAG: entry_of(outline), **tags_of(outline)}
+def _tag_text(outline: Outline, mark: str) -> str:
+    tags = {TERMINOLOGY_TAG: entry_of(outline), **tags_of(outline), UNEDITED: mark}
     return "".join(f"{key}:{_one_line(value).replace('|', '/')}|" for key, value in tags.items() if value)
 
 

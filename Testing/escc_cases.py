@@ -9,16 +9,24 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
+from spinemet.case import Role, Structure
 from spinemet.epidural import EpiduralDisease, EpiduralOutlines, assess_epidural
+from spinemet.errors import BadInput
 from spinemet.evidence import Point
 from spinemet.levels import Level
 from spinemet.phantom import Segment, SegmentSpec, create_segment
 from spinemet.phantom.segment_spec import DIRECTIONS, GRADES
 from spinemet.phantom.segment_tube import Axis
 from spinemet.scores.escc import HIGH_GRADE_NOMS, EsccResult, Grade
+from spinemet.segmentation.canal_mr import outline_canal
+from spinemet.segmentation.clicks import Click
+from spinemet.segmentation.edge_error import EDGE_ERROR_MM
+from spinemet.segmentation.tumor_epidural import outline_epidural_tumor
+from tumor_reader import along
 
 CASES = 180
 """In `make bars`."""
@@ -27,12 +35,15 @@ SAMPLE = tuple(range(1, 13))
 TUNING = 1001
 """First case that may be used to fit an error."""
 LEVELS = tuple(level for level in Level if Level.C3 <= level <= Level.L1 and not level.is_variant)
+OWN_CASES = range(301, 349)
+"""Outlined by our own tools in `make bars`; those from 1 to 48 and from 201 to 248 were looked at."""
+OWN_SAMPLE = (4, 5, 6, 8)
 SLICES = (0.6, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One segment, graded from its true masks.
+    """One segment, graded from its true masks or from our own outlines.
 
     :param errors: measured minus true, in pixels (lengths) or pixels of the outline's rim (areas), by measure.
     """
@@ -126,11 +137,56 @@ def run(number: int) -> Trial:
 
 def tried(number: int, segment: Segment) -> Trial:
     """Grade a segment from its true masks."""
-    outlines, places = outlines_of(segment), places_of(segment)
+    return _graded(number, segment, outlines_of(segment))
+
+
+def _graded(number: int, segment: Segment, outlines: EpiduralOutlines, **said: Any) -> Trial:
+    places = places_of(segment)
     begin = time.perf_counter()
-    disease = assess_epidural(outlines, places)
+    disease = assess_epidural(outlines, places, **said)
     seconds = time.perf_counter() - begin
     return Trial(number, segment, disease, disease.results[segment.spec.level], seconds)
+
+
+def end_clicks(segment: Segment) -> list[Click]:
+    """A click about 6 mm from each end of the cord, or of the sac where there is no cord."""
+    image = segment.structures.image
+    inner = np.argwhere(image.array == (3 if segment.spec.has_cord else 2))
+    points = image.to_world(inner[:, ::-1])
+    low, high = points[:, 2].min(), points[:, 2].max()
+    ends = [points[np.abs(points[:, 2] - z) < 2.1].mean(axis=0) for z in (high - 6.0, low + 6.0)]
+    return [Click((float(x), float(y), float(z)), structure=Structure.CORD) for x, y, z in ends]
+
+
+def own_outlines(segment: Segment, role: Role = Role.T2) -> EpiduralOutlines:
+    """Three interactions: a click at either end of the canal, and a shaky stroke through the tumor in the canal.
+
+    A reader who sees none in the canal draws through what he sees in the bone.
+    """
+    image, true = segment.images[role], outlines_of(segment)
+    assert true.tumor is not None
+    canal = outline_canal(image, end_clicks(segment), role)
+    tumor = true.tumor.array
+    epidural = tumor & true.canal.array
+    stroke = along(epidural if epidural.any() else tumor, image, np.random.default_rng([segment.spec.seed, 5]))
+    try:
+        return EpiduralOutlines(**outline_epidural_tumor(image, canal, [stroke], role).masks)
+    except BadInput:
+        # What is refused stays unknown, and is no grade.
+        named = {"canal": Structure.CANAL, "sac": Structure.THECAL_SAC, "cord": Structure.CORD}
+        return EpiduralOutlines(**{name: canal.mask(item) for name, item in named.items()})
+
+
+def run_own(number: int, role: Role = Role.T2) -> Trial:
+    """Build a case, and grade it from our own outlines."""
+    segment = create_segment(replace(spec_of(number), modalities=(role,)))
+    return _graded(number, segment, own_outlines(segment, role), role=role, outline_error_mm=EDGE_ERROR_MM)
+
+
+@cache
+def own_trials(whole: bool) -> tuple[Trial, ...]:
+    """The cases of the bar on our own outlines, or of its sample."""
+    return tuple(run_own(number) for number in (OWN_CASES if whole else OWN_SAMPLE))
 
 
 @cache

@@ -15,6 +15,7 @@ from spinemet.case import Role
 from spinemet.errors import BadInput
 from spinemet.image import Image
 from spinemet.segmentation.tumor_correct import Setting
+from spinemet.segmentation.tumor_limits import ROOMS, Within
 from spinemet.segmentation.tumor_session import TumorSession
 from spinemet.segmentation.tumor_strokes import Box, Stroke
 
@@ -134,6 +135,15 @@ def shaky_limit(bone: np.ndarray, image: Image, rng: np.random.Generator) -> Ima
     result = np.zeros(bone.shape, bool)
     result[region] = inner - outer + LIMIT_ERROR_MM / waves.std() * waves > 0
     return image.with_array(result)
+
+
+def shaky_rooms(bone: np.ndarray, canal: np.ndarray, beyond: np.ndarray, image: Image, rng) -> Image:
+    """Outlines of bone, canal and what lies beyond both, each as it would be had, as rooms of a limit."""
+    rooms = np.zeros(bone.shape, np.uint8)
+    for part, name in ((beyond, Within.PARASPINAL), (canal, Within.CANAL), (bone, Within.BONE)):
+        if part.any():
+            rooms[shaky_limit(part, image, rng).array] = ROOMS[name]
+    return image.with_array(rooms)
 
 
 def _line(

@@ -18,6 +18,7 @@ from typing import Any
 from spinemet import __version__
 from spinemet.assessment import RESEARCH_USE, Assessment, LevelAssessment
 from spinemet.case import Role
+from spinemet.codes import name_of
 from spinemet.errors import BadInput, SpineMetError
 from spinemet.progress import Progress, part, silent
 
@@ -27,6 +28,7 @@ EXAMPLES = """\
 start here:
   spinemet demo --out demo            a synthetic patient and a real CT, each with a report
   spinemet phantom --seed 7 --out p   a synthetic patient of known truth, as DICOM and NIfTI
+  spinemet segment ct.nii.gz --clicks F.mrk.json --out ct.seg.nrrd
   spinemet assess p/dicom --labels p/truth/vertebrae.nii.gz \\
            --lesions p/truth/lesions.nii.gz --answers p/answers.json --out result
 
@@ -78,6 +80,25 @@ DIR receives registration.json, registration.html, pictures, the transforms (ITK
 """
 
 
+SEGMENT_HELP = """\
+Outline vertebrae, tumors and the canal in one image, from points placed in 3D Slicer or by another program.
+
+IMAGE is a file or a folder of one series: CT, T1, T2, STIR or PET. Points come as markups (.mrk.json); their labels,
+or the names of their lists, say what they stand for:
+
+  L3, T12 …            one click in a vertebral body; a click without a level outlines an unnamed vertebra
+  lesion, tumor        inside of a tumor; a curve is a stroke; lists "lesion 1" and "lesion 2" are two tumors
+  background           outside of the tumors
+  canal, sac, cord     two clicks, one at each end of the stretch to outline
+
+--engine NAME lets another program outline the vertebrae: it is found where it is installed, never installed or
+downloaded, and its levels are checked; points then say which region it sees, and which level a vertebra is.
+--list-engines says which can run here, and what the others lack.
+
+LABELS.seg.nrrd opens in 3D Slicer with names, levels and terminology; outlines in it may overlap.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = _parser().parse_args(arguments)
@@ -111,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"spinemet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_assess(commands)
+    _add_segment(commands)
     _add_register(commands)
     _add_index(commands)
     _add_phantom(commands)
@@ -150,7 +172,7 @@ def _add_assess(commands: Any) -> None:
     )
     group = command.add_argument_group(
         "epidural compression (ESCC)",
-        "outlines on the grid of one MR of the study; --canal and --mr-tumor go together",
+        "--canal and --mr-tumor go together, on the grid of one MR or of the CT (myelogram: graded; plain: 3 classes)",
     )
     group.add_argument("--canal", metavar="FILE", type=Path, help="1 bony canal, 2 thecal sac, 3 cord")
     group.add_argument("--mr-tumor", metavar="FILE", type=Path, help="tumor on the MR, every number")
@@ -158,7 +180,38 @@ def _add_assess(commands: Any) -> None:
     group.add_argument(
         "--registration", metavar="FILE", type=Path, help="registration.json of CT and MR, to carry the levels over"
     )
+    group.add_argument("--roots", metavar="FILE", type=Path, help="1 nerve roots in the foramina, 2 fat round them")
+    group.add_argument(
+        "--tissue", metavar="FILE", type=Path, help="1 disc, 2 muscle, 3 normal marrow: what signals are compared with"
+    )
+    group.add_argument("--conus", metavar="LEVEL", help="last level with cord, where the images do not show its end")
+    group.add_argument(
+        "--outline-error", metavar="MM", type=float, default=0.0,
+        help="how far the outlines' edges may lie off, where a program drew them (default: 0)",
+    )  # fmt: skip
     command.add_argument("--no-scene", action="store_true", help="write no scene for 3D Slicer")
+
+
+def _add_segment(commands: Any) -> None:
+    command = _command(commands, "segment", "outline vertebrae, tumors and the canal", SEGMENT_HELP, _segment)
+    command.add_argument("image", metavar="IMAGE", type=Path, nargs="?", help="file or folder of one series")
+    command.add_argument("--out", metavar="LABELS.seg.nrrd", type=Path, help="file for the outlines")
+    command.add_argument(
+        "--clicks", metavar="P.mrk.json", type=Path, action="append", default=[], help="points and strokes"
+    )
+    command.add_argument("--engine", metavar="NAME", help="program that outlines the vertebrae")
+    command.add_argument("--list-engines", action="store_true", help="say which engines can run here")
+    command.add_argument(
+        "--role", choices=["CT", "T1", "T1+Gd", "T2", "STIR", "PET"], help="what the image is, if its file is wrong"
+    )
+    command.add_argument(
+        "--within", choices=["bone", "canal", "paraspinal tissue"], action="append", default=[],
+        help="limit tumors to what was outlined (again for several)",
+    )  # fmt: skip
+    command.add_argument("--whole", action="store_true", help="all vertebrae near the clicks, not only those clicked")
+    command.add_argument(
+        "--canal-out", metavar="FILE", type=Path, help="also the canal alone, for spinemet assess --canal"
+    )
 
 
 def _add_register(commands: Any) -> None:
@@ -255,12 +308,54 @@ def _epidural(options: argparse.Namespace) -> Any:
     :raises BadInput: one of the two that go together is missing.
     """
     from spinemet.epidural_files import EpiduralFiles
+    from spinemet.levels import Level
 
     if options.canal is None and options.mr_tumor is None:
         return None
     if options.canal is None or options.mr_tumor is None:
         raise BadInput("ESCC needs the canal and the tumor outlined on one MR; give --canal and --mr-tumor together.")
-    return EpiduralFiles(options.canal, options.mr_tumor, options.mr_vertebrae, options.registration)
+    return EpiduralFiles(
+        options.canal,
+        options.mr_tumor,
+        options.mr_vertebrae,
+        options.registration,
+        options.roots,
+        options.tissue,
+        Level.parse(options.conus) if options.conus else None,
+        options.outline_error,
+    )
+
+
+def _segment(options: argparse.Namespace) -> None:
+    from spinemet.segment import segment_image
+    from spinemet.segmentation.engines import all_engines
+    from spinemet.segmentation.tumor_limits import Within
+
+    if options.list_engines:
+        said = {engine.key: engine.available() for engine in all_engines()}
+        lines = [f"{key}: {missing or 'can run here'}" for key, missing in said.items()]
+        print(json.dumps(said, indent=1, ensure_ascii=False) if options.json else "\n".join(lines))
+        return
+    if options.image is None or options.out is None:
+        raise BadInput("Name the image, and a file for the outlines with --out; see spinemet segment --help.")
+    with _progress(options.quiet) as progress:
+        done = segment_image(
+            options.image,
+            options.out,
+            clicks=options.clicks,
+            engine=options.engine,
+            role=Role(options.role) if options.role else None,
+            within=[Within(name) for name in options.within],
+            whole=options.whole,
+            canal_out=options.canal_out,
+            progress=progress,
+        )
+    if options.json:
+        print(json.dumps(done.to_json(), indent=1, ensure_ascii=False))
+        return
+    for outline, volume in done.outlines:
+        print(f"{name_of(outline)}: {volume:.1f} mL")
+    _print_results(done.files, done.notes)
 
 
 def _register(options: argparse.Namespace) -> None:

@@ -44,15 +44,16 @@ def synthetic(out: Path, seed: int, progress: Progress | None = None) -> Results
     patient = phantom.create(phantom.random_spec(seed), part(progress, 0.0, 0.4))
     phantom.write(patient, out / "patient", part(progress, 0.4, 0.6))
     given = out / "patient"
+    structures, lesions, vertebrae = (
+        given / "truth" / f"T2_{name}.nii.gz" for name in ("structures", "lesions", "vertebrae")
+    )
     return assess_study(
         given / "dicom",
         out,
         labels=given / "truth" / LABELS,
         lesions=given / "truth" / LESIONS,
         answers=Answers.load(given / ANSWERS),
-        epidural=EpiduralFiles(
-            *(given / "truth" / f"T2_{name}.nii.gz" for name in ("structures", "lesions", "vertebrae"))
-        ),
+        epidural=EpiduralFiles(structures, lesions, vertebrae),
         progress=part(progress, 0.6, 1.0),
     )
 

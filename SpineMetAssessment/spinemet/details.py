@@ -183,13 +183,44 @@ class CanalProfile:
 
 
 @dataclass(frozen=True)
+class RootDetails:
+    """One foramen whose nerve root was outlined.
+
+    :param above: the vertebra above it, `below` the one below it.
+    :param root: name of the root that leaves here ("C8", "T9").
+    :param lee: Lee's grade (2010), None while unknown; `possible` every grade that the measures leave open.
+    :param measurements: distance of tumor, length of contact and loss of the root's area.
+    """
+
+    above: Level
+    below: Level
+    side: Side
+    root: str
+    lee: int | None
+    possible: tuple[int, ...]
+    reason: str
+    position: Point
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
+class MarrowDetails:
+    """The marrow of one level that tumor involves on MRI: values with their caveats, no verdict."""
+
+    level: Level
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
 class EpiduralDetails:
     """Epidural disease of the whole study, measured on one image.
 
     :param image: key of the image that sac, cord and tumor were outlined on.
     :param placed_by: how the levels were found on that image.
     :param conus: level in which the cord ends, None when its end is not seen.
-    :param foramina: sentences about nerve roots.
+    :param foramina: sentences about nerve roots; `roots` the same as values.
+    :param marrow: the levels that tumor involves, where vertebrae were outlined on the image.
+    :param notes: what a reader must know about the outlines.
     """
 
     image: str
@@ -199,6 +230,9 @@ class EpiduralDetails:
     profile: CanalProfile
     conus: Level | None = None
     foramina: tuple[str, ...] = ()
+    roots: tuple[RootDetails, ...] = ()
+    marrow: tuple[MarrowDetails, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def at(self, level: Level) -> EpiduralLevel | None:
         """The entry of a level, None where the image does not reach."""

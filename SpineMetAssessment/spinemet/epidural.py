@@ -13,12 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemet.anatomy import epidural as anatomy
-from spinemet.anatomy.epidural import CanalFrame, CutPlan, Cuts, Foramen, LevelEpidural, Profile, Reference
+from spinemet.anatomy.epidural import (
+    CanalFrame,
+    CutPlan,
+    Cuts,
+    Foramen,
+    LevelEpidural,
+    OutlineError,
+    Profile,
+    Reference,
+)
 from spinemet.answers import Answers
 from spinemet.case import Role
-from spinemet.details import CanalCut, CanalProfile, EpiduralDetails, EpiduralLevel
+from spinemet.details import CanalCut, CanalProfile, EpiduralDetails, EpiduralLevel, MarrowDetails, RootDetails
 from spinemet.errors import BadInput, NotMeasurable
-from spinemet.evidence import Point
+from spinemet.evidence import Measurement, Point
 from spinemet.image import Image
 from spinemet.increment import Increment
 from spinemet.levels import Level
@@ -112,6 +121,7 @@ def assess_epidural(
     images: Mapping[Role, Image] | None = None,
     bone: Image | None = None,
     conus: Level | None = None,
+    outline_error_mm: float | Mapping[str, float] = 0.0,
     store: Increment | None = None,
     progress: Progress | None = None,
 ) -> EpiduralDisease:
@@ -123,22 +133,28 @@ def assess_epidural(
     :param images: MR or CT images in the outlines' space; what presses is compared with fat, bone and fluid on them.
     :param bone: mask of the vertebrae on the outlines' grid, for that comparison.
     :param conus: the level of the conus as a person says; otherwise it is where the outlined cord is seen to end.
+    :param outline_error_mm: how far the outlines' edges may lie off (95 of 100 lie nearer), beyond what voxels do to
+        any outline: 0 as a person drew them, more where a program outlined; one length for all, or lengths by name
+        ("canal", "sac", "cord", "tumor"). It widens the ± of every measure, and with it the grades left open.
     :raises NotMeasurable: the canal is not outlined over enough length, or no level's place is known.
     :raises GridMismatch: the masks lie on different grids.
-    :raises BadInput: the canal's outline leaves no room round the sac.
+    :raises BadInput: the canal's outline leaves no room round the sac, or an outline's error is no length.
     """
+    error = OutlineError.of(outline_error_mm)
     if not places:
         raise NotMeasurable("No vertebral level is known along the canal; outline or name at least one vertebra.")
     report, store = progress or silent, store or Increment()
     canal = outlines.canal
     report(0.0, "following the canal")
-    frame = store.run("canal frame", "", (canal,), lambda: anatomy.canal_frame(canal))
-    plan = store.run("cut plan", "", (canal,), lambda: anatomy.plan_cuts(frame, canal))
+    points = [places[level] for level in sorted(places, key=lambda item: item.order)]
+    line = store.run("canal frame", "", (canal,), lambda: anatomy.canal_frame(canal))
+    frame = store.run("canal's front", "", (canal, points), lambda: anatomy.facing(line, points))
+    plan = store.run("cut plan", "", (canal, points), lambda: anatomy.plan_cuts(frame, canal))
     pieces = []
-    parts = _parts(plan)
+    parts, drawn = _parts(plan), _together(outlines)
     for number, part in enumerate(parts):
         report(number / len(parts), "cutting the canal")
-        pieces.append(_piece(plan, part, number, outlines, store))
+        pieces.append(_piece(plan, part, number, outlines, drawn, store))
     cuts = anatomy.joined_cuts([cut for cut, _ in pieces])
     profile = anatomy.joined([measured for _, measured in pieces])
     if outlines.sac is not None and np.array_equal(profile.canal_area, profile.sac_area):
@@ -149,7 +165,9 @@ def assess_epidural(
         # No outline of tumor is not the absence of tumor.
         levels = {level: anatomy.unmeasured_level(level, span, NO_TUMOR) for level, span in spans.items()}
     else:
-        levels = {level: anatomy.measure_level(level, span, cuts, profile, reference) for level, span in spans.items()}
+        levels = {
+            level: anatomy.measure_level(level, span, cuts, profile, reference, error) for level, span in spans.items()
+        }
     seen = _conus(levels, cuts, profile)
     end = conus or seen
     plain_ct = role is Role.CT and not myelogram
@@ -215,7 +233,7 @@ def _mimics(
     return found
 
 
-_PART_MM = 9.0
+_PART_MM = 6.0
 """Cuts are sampled and kept in stretches of this length, so that an edit costs one stretch."""
 
 
@@ -225,18 +243,27 @@ def _parts(plan: CutPlan) -> list[slice]:
 
 
 def _piece(
-    plan: CutPlan, part: slice, number: int, outlines: EpiduralOutlines, store: Increment
+    plan: CutPlan, part: slice, number: int, outlines: EpiduralOutlines, drawn: Image, store: Increment
 ) -> tuple[Cuts, Profile]:
-    region = plan.region(part)
-    crops = {name: mask.crop(region) for name, mask in outlines.given.items()}
-
     def measure() -> tuple[Cuts, Profile]:
         whole = {"canal": outlines.canal, "cord": outlines.cord, "tumor": outlines.tumor}
         sac = outlines.sac if outlines.sac is not None else outlines.canal.with_array(_empty(outlines.canal))
         cuts = anatomy.sample_cuts(plan, part=part, sac=sac, **_present(whole))
         return cuts, anatomy.measure_profile(cuts)
 
-    return store.run("epidural cuts", str(number), (plan.s, *(crops[name] for name in sorted(crops))), measure)
+    return store.run(
+        "epidural cuts", str(number), (plan.s, sorted(outlines.given), drawn.crop(plan.region(part))), measure
+    )
+
+
+def _together(outlines: EpiduralOutlines) -> Image:
+    """All outlines as one image, a bit each: what changed anywhere is found by looking once."""
+    for mask in outlines.given.values():
+        outlines.canal.require_grid(mask)
+    drawn = np.zeros(outlines.canal.shape, np.uint8)
+    for bit, (_, mask) in enumerate(sorted(outlines.given.items())):
+        drawn |= mask.array.astype(bool, copy=False).view(np.uint8) << bit
+    return outlines.canal.with_array(drawn)
 
 
 def _present(masks: Mapping[str, Image | None]) -> dict[str, Image]:
@@ -285,6 +312,7 @@ def escc_measures(item: LevelEpidural) -> EsccMeasures:
         item["contact around the cord"], item.lateral_pixel,
         item["clearance to the thecal sac"].value is not None or item["clearance to the cord"].value is not None,
         item["contact with the cord"], item["cord depth"], item["expected cord depth"],
+        item.outlines.joint("tumor", "cord"),
     )  # fmt: skip
 
 
@@ -296,12 +324,15 @@ def _limits(item: LevelEpidural) -> tuple[str, ...]:
 
 
 def describe(
-    disease: EpiduralDisease, *, image: str, role: Role, placed_by: str, answers: Answers | None = None
-) -> EpiduralDetails:
+    disease: EpiduralDisease, *, image: str, role: Role, placed_by: str, answers: Answers | None = None,
+    marrow: Mapping[Level, tuple[Measurement, ...]] | None = None, notes: tuple[str, ...] = (),
+) -> EpiduralDetails:  # fmt: skip
     """What an assessment keeps: grades with what people said, measures, and the profile along the canal.
 
     :param image: key of the image that was outlined.
     :param placed_by: how the levels were found on it, in words.
+    :param marrow: measures of the levels that tumor involves, as `anatomy.epidural.marrow_of_levels` gives them.
+    :param notes: what a reader must know about the outlines.
     """
     said = answers or Answers()
     levels = tuple(_entry(disease, level, said) for level in sorted(disease.levels, key=lambda item: item.order))
@@ -311,6 +342,16 @@ def describe(
     return EpiduralDetails(
         image, role, placed_by, (*levels, *(_picked(level, said) for level in picked)), _curves(disease),
         disease.conus, tuple(item.sentence for item in disease.foramina),
+        tuple(_root(item) for item in disease.foramina),
+        tuple(MarrowDetails(level, items) for level, items in (marrow or {}).items()), notes,
+    )  # fmt: skip
+
+
+def _root(item: GradedForamen) -> RootDetails:
+    foramen, lee_result = item.foramen, item.lee
+    return RootDetails(
+        *foramen.levels, foramen.side, foramen.root, lee_result.grade, lee_result.possible, lee_result.reason,
+        foramen.position, (foramen.gap, foramen.contact, foramen.area_loss),
     )  # fmt: skip
 
 
@@ -342,10 +383,8 @@ def _curves(disease: EpiduralDisease) -> CanalProfile:
     measured = any(item.cut is not None for item in disease.levels.values())
 
     def row(values: NDArray[np.float64]) -> tuple[float | None, ...]:
-        return tuple(
-            round(float(value), 2) if usable and np.isfinite(value) else None
-            for value, usable in zip(values, whole, strict=True)
-        )
+        known = (whole & np.isfinite(values)).tolist()
+        return tuple(round(value, 2) if usable else None for value, usable in zip(values.tolist(), known, strict=True))
 
     return CanalProfile(
         tuple(round(float(s), 2) for s in cuts.s),
@@ -359,5 +398,5 @@ def _curves(disease: EpiduralDisease) -> CanalProfile:
 
 
 def _point(values: NDArray[np.float64]) -> Point:
-    x, y, z = (round(float(value), 4) for value in values)
-    return (x, y, z)
+    x, y, z = values.tolist()
+    return (round(x, 4), round(y, 4), round(z, 4))

@@ -67,6 +67,10 @@ def unknown(name: str, unit: str, reason: str, method: str = "not measured") -> 
     return Measurement(name, None, unit, method, reason=reason)
 
 
+OUTDATED = "as before the last edit; being measured again"
+"""What a finding's limits say while its measuring waits."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One scored component.
@@ -108,6 +112,11 @@ class Finding:
             raise ValueError(f"the points of '{self.component}' are not among its possible points")
         if (self.points is None) != (self.source is Source.UNKNOWN):
             raise ValueError(f"'{self.component}' must have points exactly when its source is not unknown")
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it was not measured again since the last edit."""
+        return OUTDATED in self.limits
 
     @property
     def known(self) -> bool:

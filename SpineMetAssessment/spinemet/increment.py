@@ -53,6 +53,7 @@ class Increment:
         compute: Callable[[], T],
         *,
         can_wait: tuple[object, ...] = (),
+        waits: bool = True,
     ) -> T:
         """Return `compute()`, or its kept result while what it depends on is unchanged.
 
@@ -62,6 +63,7 @@ class Increment:
         :param place: what it is about (a Level, a lesion, "" for the whole study).
         :param inputs: everything that `compute` depends on, as accepted by `fingerprint`,
         :param can_wait: … but for these, on which it depends as well, though in a hurry their change can wait.
+        :param waits: False where they changed too much for that.
         """
         key = (step, str(place))
         stamp = (fingerprint(*inputs), fingerprint(*can_wait))
@@ -70,7 +72,7 @@ class Increment:
             result: T = kept[1]
             if kept[0] == stamp:
                 return result
-            if self._hurry and not self._inside and kept[0][0] == stamp[0] and can_wait:
+            if self._hurry and not self._inside and kept[0][0] == stamp[0] and can_wait and waits:
                 self.pending.append(key)
                 return result
         self._inside += 1
@@ -104,6 +106,9 @@ def fingerprint(*things: object) -> str:
 def _bytes(thing: object) -> bytes:
     if isinstance(thing, (Image, LabelMap)):
         return thing.fingerprint.encode()
+    if type(thing) is str:
+        # Most things are digests already.
+        return f'"{thing}"'.encode()
     if isinstance(thing, (tuple, list)):
         return b"(" + b"\0".join(_bytes(item) for item in thing) + b")"
     if isinstance(thing, np.ndarray):

@@ -93,7 +93,7 @@ def assess_study(
         canal = None
         if epidural is not None:
             report(0.55, "measuring along the canal")
-            canal = read_epidural(epidural, study, assessment)
+            canal = read_epidural(epidural, study, assessment, lesion_map)
             assessment = with_epidural(assessment, canal, part(report, 0.55, 0.6))
         assessment.save(folder / ASSESSMENT)
         write_report(

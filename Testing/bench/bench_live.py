@@ -1,9 +1,12 @@
-"""Benchmarks of live grading: from a stroke in the segmentation node to the updated table and markups.
+"""Benchmarks of live grading: from the event of a stroke to the updated table and markups of the module.
 
 A synthetic patient in 512×512×400 voxels of 0.7×0.7×1.7 mm: its 11 bones, T8 to the sacrum, with copies of six of them
-on top as T2 to T7, make 17 segments in one shared layer; the lesions lie in another. Real MRML nodes.
-`python Testing/bench/bench_live.py` prints the distributions by the clock and by the processor, which differ where
-other programs run beside it, and the conversion to surfaces apart.
+on top as T2 to T7, make 17 segments in one shared layer; the lesions lie in another. Real MRML nodes, and the module's
+own panels in the strict host of the GUI tests, with its own debounce.
+`python Testing/bench/bench_live.py [STROKES]` prints for every kind of edit the latency to the scores and to the last
+detail, and the longest steps of the main thread with their names; times by the clock and by the processor, which
+differ where other programs run beside it. Then opening the module, the evidence of another level, and apart from it
+all the conversion to surfaces.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,7 @@ COPIED = (Level.T8, Level.T9, Level.T10, Level.T11, Level.T12, Level.L1)
 COPIES = (Level.T2, Level.T3, Level.T4, Level.T5, Level.T6, Level.T7)
 DISC_MM = 5.0
 _OPEN = ExitStack()
-"""Holds the session open until Python ends."""
+"""Holds the host open until Python ends."""
 STROKES = 20
 """Of each kind."""
 STROKE_VOXELS = 5
@@ -38,34 +41,76 @@ STROKE_VOXELS = 5
 
 
 @dataclass(frozen=True)
-class Latency:
-    """Seconds to the end and of the longest step, by the clock and by the processor."""
+class Step:
+    """What the main thread did in one go: seconds by the clock, and of the processor for this thread alone."""
 
-    whole: float
-    busy: float
-    longest: float
-    longest_busy: float
+    wall: float
+    cpu: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds from the event to the scores in table and markups, and to the last detail; processor of all threads."""
+
+    shown: float
+    shown_cpu: float
+    complete: float
+    complete_cpu: float
+    steps: tuple[Step, ...]
 
 
 @dataclass
-class LiveStudy:
-    """The study in a scene, graded once, and what an edit of each kind takes."""
+class LiveModule:
+    """The module over the study, assessed once, and what an edit of each kind takes."""
 
-    session: Any
+    application: Any
     node: Any
-    volume: Any
-    grading: Any
-    result: Any
+    opening: Step
+    _steps: list[Step] = field(default_factory=list)
+    _shown: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        widget, logic = self.application.widget, self.application.widget.logic
+        told = logic.regraded
+
+        def tell() -> None:
+            told()
+            self._shown.append((time.perf_counter(), time.process_time()))
+
+        logic.regraded = tell
+        # The timers call what they were connected to.
+        logic._start(1_000_000)
+        logic._timer.stop()
+        logic._waits = False
+        self._follow(logic._timer.timeout, logic._pulse, lambda: logic._grading.doing if logic._grading else "begin")
+        self._follow(widget._soon.timeout, widget._onSoon, lambda: "refresh")
+
+    @property
+    def assessment(self) -> Any:
+        return self.application.widget.logic.assessment(self.application.widget._parameterNode)
+
+    def _follow(self, signal: Any, call: Callable[[], None], name: Callable[[], str]) -> None:
+        def timed() -> None:
+            before, wall, cpu = name(), time.perf_counter(), time.thread_time()
+            call()
+            words = " to ".join(dict.fromkeys((before, name())))
+            self._steps.append(Step(time.perf_counter() - wall, time.thread_time() - cpu, words))
+
+        signal.disconnect()
+        signal.connect(timed)
 
     def stroke(self, segment: str, number: int) -> Latency:
-        """Erase or paint a cube at the border of a segment, and wait for the end.
+        """Erase or paint a cube at a place of a segment, and wait for the end.
 
         A stroke of the segment editor writes into the layer and announces it; so does this.
         """
         import slicer
+        from PySide6 import QtCore
 
+        segmentation = self.node.GetSegmentation()
         voxels = slicer.util.arrayFromSegmentInternalBinaryLabelmap(self.node, segment)
-        label = self.node.GetSegmentation().GetSegment(segment).GetLabelValue()
+        label = segmentation.GetSegment(segment).GetLabelValue()
         places = np.argwhere(voxels == label)
         corner = places[(number * 7919) % len(places)]
         box = tuple(slice(max(0, int(c) - 2), int(c) + STROKE_VOXELS - 2) for c in corner)
@@ -74,36 +119,45 @@ class LiveStudy:
             voxels[box][own] = 0
         else:
             voxels[box][voxels[box] == 0] = label
-        self.node.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap").Modified()
-        return self.regrade()
+        segmentation.GetSegment(segment).GetRepresentation("Binary labelmap").Modified()
+        self._steps.clear()
+        self._shown.clear()
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        segmentation.InvokeEvent(segmentation.SourceRepresentationModified)
+        logic = self.application.widget.logic
+        while not self._shown or logic.grading:
+            # As an event loop does: it sleeps until a timer is due.
+            QtCore.QCoreApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+        end, end_cpu = time.perf_counter(), time.process_time()
+        self.application.settle()
+        shown, shown_cpu = self._shown[0]
+        return Latency(
+            shown - begin,
+            shown_cpu - begin_cpu,
+            end - begin,
+            end_cpu - begin_cpu,
+            tuple(self._steps),
+        )
 
-    def regrade(self) -> Latency:
-        """What passes from an event to the end."""
-        begin, begin_busy = time.perf_counter(), time.process_time()
-        longest = longest_busy = 0.0
-        self.grading.begin()
-        while self.grading.busy:
-            start, start_busy = time.perf_counter(), time.process_time()
-            self.grading.step()
-            longest = max(longest, time.perf_counter() - start)
-            longest_busy = max(longest_busy, time.process_time() - start_busy)
-        return Latency(time.perf_counter() - begin, time.process_time() - begin_busy, longest, longest_busy)
+    def evidence(self, level: str) -> Step:
+        """Go to another level, and wait until its evidence is shown."""
+        from gui.host import select_row
+
+        table = self.application.widget.panel("AssessPanel").ui.levelTable
+        wall, cpu = time.perf_counter(), time.thread_time()
+        select_row(table, level)
+        self.application.settle()
+        return Step(time.perf_counter() - wall, time.thread_time() - cpu, level)
 
 
 @cache
-def study() -> LiveStudy:
-    """Create the patient, put it into a scene and grade it once (half a minute)."""
+def module() -> LiveModule:
+    """Create the patient, put it into a scene, open the module and press Assess (half a minute)."""
+    # The host must be there before anything else that speaks Qt.
+    from gui.host import click, open_application
     from spinemet import phantom
-    from spinemet.answers import Answers
-    from spinemet.assess import assess
-    from spinemet.case import ImageRef, Role, TimePoint
-    from spinemet.increment import Increment
-    from spinemet.scene import headless_session, segmentation_from_labelmaps, volume_from_image
-    from spinemet.scene.level_texts import LevelTexts
-    from spinemet.scene.live import LiveGrading
-    from spinemet.scene.marks import marks_from
-    from spinemet.scene.outline_watch import OutlineWatch
-    from spinemet.scene.result import show_steps
+    from spinemet.case import ImageRef, Role
+    from spinemet.scene import segmentation_from_labelmaps, volume_from_image
 
     spec = replace(
         phantom.random_spec(SEED),
@@ -113,36 +167,17 @@ def study() -> LiveStudy:
         ct_spacing=(0.7, 0.7, 1.7),
     )
     patient = phantom.create(spec)
-    session = _OPEN.enter_context(headless_session())
+    application = _OPEN.enter_context(open_application())
     ref = ImageRef("ct", Role.CT, "synthetic", date="2026-03-02")
     ct, vertebrae = _longer(patient.images[Role.CT], patient.vertebrae)
-    volume = volume_from_image(session.scene, ct, ref, "CT")
-    node = segmentation_from_labelmaps(session.scene, [vertebrae, patient.lesions], volume)
-    watch, store, answers = OutlineWatch(node, volume), Increment(), Answers.from_json(patient.answers)
-    texts = LevelTexts()
-    result = LiveStudy(session, node, volume, None, None)
-
-    def grade(vertebrae: Any, lesions: Any, progress: Any) -> Any:
-        return assess(
-            watch.image, ref, vertebrae, lesions, time_point=TimePoint(date=ref.date), answers=answers, store=store,
-            progress=progress,
-        )  # fmt: skip
-
-    def show(assessment: Any) -> Any:
-        yield from show_steps(
-            session.scene,
-            assessment,
-            volumes={"ct": volume},
-            segmentation=node,
-            previous=result.result,
-            marks=marks_from(assessment, store),
-            texts=texts,
-        )
-        result.result = assessment
-
-    result.grading = LiveGrading(watch, grade, show)
-    result.regrade()
-    return result
+    volume = volume_from_image(application.scene, ct, ref, "CT")
+    node = segmentation_from_labelmaps(application.scene, [vertebrae, patient.lesions], volume)
+    wall, cpu = time.perf_counter(), time.process_time()
+    widget = application.open_module()
+    opening = Step(time.perf_counter() - wall, time.process_time() - cpu, "opening")
+    click(widget.panel("AssessPanel").ui.assessButton)
+    application.settle()
+    return LiveModule(application, node, opening)
 
 
 def _longer(ct: Any, vertebrae: Any) -> tuple[Any, Any]:
@@ -168,11 +203,11 @@ def _longer(ct: Any, vertebrae: Any) -> tuple[Any, Any]:
     return ct.with_array(voxels), replace(vertebrae, image=vertebrae.image.with_array(labels), outlines=outlines)
 
 
-def segments_of(live: LiveStudy) -> dict[str, list[str]]:
+def segments_of(live: LiveModule) -> dict[str, list[str]]:
     """Segment IDs by kind of edit: lesions, vertebrae with a lesion, and vertebrae without."""
     from spinemet.scene import outlines_of
 
-    scored = {item.level for item in live.result.scored}
+    scored = {item.level for item in live.assessment.scored}
     kinds: dict[str, list[str]] = {"lesion": [], "vertebra with a lesion": [], "vertebra without": []}
     for segment, outline in outlines_of(live.node).items():
         if outline.structure.value == "lesion":
@@ -186,7 +221,7 @@ def segments_of(live: LiveStudy) -> dict[str, list[str]]:
 
 def _strokes(kind: str) -> Callable[[], Callable[[], object]]:
     def prepare() -> Callable[[], object]:
-        live = study()
+        live = module()
         segments = segments_of(live)[kind]
         count = iter(range(1_000_000))
 
@@ -200,37 +235,63 @@ def _strokes(kind: str) -> Callable[[], Callable[[], object]]:
 
 
 BENCHMARKS = (
-    ("live regrade after a stroke in a lesion, 512×512×400", _strokes("lesion")),
-    ("live regrade after a stroke in a vertebra with a lesion", _strokes("vertebra with a lesion")),
-    ("live regrade after a stroke in a vertebra without", _strokes("vertebra without")),
+    ("live, to the last detail after a stroke in a lesion, 512×512×400", _strokes("lesion")),
+    ("live, to the last detail after a stroke in a vertebra with a lesion", _strokes("vertebra with a lesion")),
+    ("live, to the last detail after a stroke in a vertebra without", _strokes("vertebra without")),
 )
 
 
 def main() -> None:
-    """Print the distributions of latency and of the longest step."""
-    live = study()
-    bones = len(live.grading.watch.vertebrae.present)
-    print(f"{bones} bones, {len(live.result.scored)} levels scored; load {os.getloadavg()[0]:.1f}; milliseconds")
+    """Print the distributions of latency and of the longest steps."""
+    strokes = int(sys.argv[1]) if len(sys.argv) > 1 else STROKES
+    live = module()
+    bones = len(live.application.widget.logic._watched[1].vertebrae.present)
+    scored = [item.level.value for item in live.assessment.scored]
+    print(
+        f"{bones} bones, {len(scored)} levels scored; load {os.getloadavg()[0]:.1f}; milliseconds, clock (processor)"
+    )
     together: list[Latency] = []
     for kind, segments in segments_of(live).items():
-        found = [live.stroke(segments[number % len(segments)], number) for number in range(STROKES)]
+        # The first stroke meets what the assessment left cold.
+        found = [live.stroke(segments[number % len(segments)], number) for number in range(strokes + 1)][1:]
         together += found
         _print(kind, found)
     _print("all", together)
-    start = time.process_time()
+    longest: dict[str, Step] = {}
+    for step in (step for item in together for step in item.steps):
+        longest[step.name] = max(longest.get(step.name, step), step, key=lambda one: one.wall)
+    print("longest steps of the main thread:")
+    for step in sorted(longest.values(), key=lambda one: -one.wall):
+        print(f"  {_both(step.wall, step.cpu)} {step.name}")
+    shown = [live.evidence(scored[number % len(scored)]) for number in range(strokes)]
+    print(f"evidence of another level: {_middle([item.wall for item in shown], [item.cpu for item in shown])}")
+    print(f"opening the module: {_both(live.opening.wall, live.opening.cpu)}")
+    start, cpu = time.perf_counter(), time.process_time()
     live.node.CreateClosedSurfaceRepresentation()
-    print(f"surfaces of all segments: {1000 * (time.process_time() - start):.0f}")
+    print(f"surfaces of all segments, apart: {_both(time.perf_counter() - start, time.process_time() - cpu)}")
+    print(f"load {os.getloadavg()[0]:.1f}")
 
 
 def _print(kind: str, found: list[Latency]) -> None:
-    columns = {name: np.array([1000 * getattr(item, name) for item in found]) for name in Latency.__dataclass_fields__}
-    whole, busy, longest, longest_busy = columns.values()
+    longest = [max(item.steps, key=lambda step: step.wall) for item in found]
+    busiest = [max(item.steps, key=lambda step: step.cpu) for item in found]
+    worst = max(busiest, key=lambda step: step.cpu)
     print(
-        f"{kind:24s} clock: median {np.median(whole):6.1f}, p95 {np.percentile(whole, 95):6.1f}, longest step"
-        f" {np.median(longest):5.1f} to {longest.max():5.1f};"
-        f" processor: median {np.median(busy):6.1f}, p95 {np.percentile(busy, 95):6.1f},"
-        f" longest step {np.median(longest_busy):5.1f} to {longest_busy.max():5.1f}"
+        f"{kind:23s} scores {_middle([item.shown for item in found], [item.shown_cpu for item in found])};"
+        f" details {_middle([item.complete for item in found], [item.complete_cpu for item in found])};"
+        f" longest step {_middle([step.wall for step in longest], [step.cpu for step in busiest])},"
+        f" most work {1000 * worst.cpu:.0f} in {worst.name}",
+        flush=True,
     )
+
+
+def _middle(wall: list[float], cpu: list[float]) -> str:
+    clock, processor = (1000 * np.percentile(times, (50, 95)) for times in (wall, cpu))
+    return f"median {clock[0]:4.0f} ({processor[0]:.0f}), p95 {clock[1]:4.0f} ({processor[1]:.0f})"
+
+
+def _both(wall: float, cpu: float) -> str:
+    return f"{1000 * wall:5.0f} ({1000 * cpu:.0f})"
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def test_an_answer_measures_nothing_again(assessed) -> None:
 def test_an_edited_lesion_runs_the_steps_of_its_level_alone(assessed) -> None:
     given, store, before = assessed
     after, steps = again(with_smaller_lesion(given, Level.L4), store)
-    assert steps == {step: {"L4"} for step in ("lesion", "cortex", "extent", "broken parts", "posterolateral")}
+    own = ("lesion mask", "lesion", "cortex", "extent", "broken parts", "posterolateral")
+    assert steps == {step: {"L4"} for step in own}
     assert after[Level.L4].measurement("lesion volume").value < before[Level.L4].measurement("lesion volume").value
     assert after[Level.L1] == before[Level.L1]
 

@@ -20,6 +20,7 @@ from spinemet.levels import Level
 from spinemet.phantom import EpiduralSpec, LesionSpec, PatientSpec
 from spinemet.report.markup import tag
 from spinemet.run import assess_study
+from spinemet.study import read_image, write_image
 
 GRADE = "2"
 
@@ -55,10 +56,36 @@ def run(patient: Path, out: Path, **given):
     )  # fmt: skip
 
 
+def numbered(patient: Path, path: Path, parts) -> Path:
+    """A label map on the T2's grid; each part is a test (x, y, z) from the lowest voxel of T10's canal, RAS mm."""
+    image = read_image(patient / "truth" / "T2_structures.nii.gz").image
+    bones = read_image(patient / "truth" / "T2_vertebrae.nii.gz").image
+    values = np.unique(bones.array[bones.array > 0])
+    low = min(bones.to_world(np.argwhere(bones.array == v)[:, ::-1])[:, 2].mean() for v in values[1:2])
+    canal = image.to_world(np.argwhere(image.array > 0)[:, ::-1])
+    middle = canal[np.abs(canal[:, 2] - low + 13.0) < 3].mean(axis=0)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in image.shape), indexing="ij"), axis=-1)[..., ::-1]
+    x, y, z = np.moveaxis(image.to_world(index) - middle, -1, 0)
+    array = np.zeros(image.shape, np.uint8)
+    for number, part in enumerate(parts, start=1):
+        array[part(x, y, z)] = number
+    write_image(image.with_array(array), path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def results(patient: Path, tmp_path_factory: pytest.TempPathFactory):
     answers = Answers().with_level(Level.T11, escc=EsccAnswer("1a", "seen on the T1", "A. Reader"))
-    return run(patient, tmp_path_factory.mktemp("results") / "out", epidural=files(patient), answers=answers)
+    folder = tmp_path_factory.mktemp("results")
+    roots = numbered(patient, folder / "roots.nii.gz", [
+        lambda x, y, z: (np.abs(x) > 9) & (np.abs(x) < 22) & (np.abs(y) < 2.5) & (np.abs(z) < 4),
+    ])  # fmt: skip
+    tissue = numbered(patient, folder / "tissue.nii.gz", [
+        lambda x, y, z: np.zeros(x.shape, bool),
+        lambda x, y, z: (np.abs(x) > 30) & (np.abs(x) < 45) & (np.abs(z) < 20),
+    ])  # fmt: skip
+    given = replace(files(patient), roots=roots, tissue=tissue, conus=Level.L1, outline_error_mm=0.2)
+    return run(patient, folder / "out", epidural=given, answers=answers)
 
 
 def test_the_planted_grade_is_found_at_its_level(results):
@@ -75,6 +102,64 @@ def test_the_measures_say_where_to_look(results):
     lesion = results.assessment.epidural
     assert item.cut is not None and np.linalg.norm(item.cut.right) == pytest.approx(1.0, abs=1e-3)
     assert lesion.profile.places == tuple(sorted(lesion.profile.places))
+
+
+def test_roots_come_as_values_with_their_side_and_level(results):
+    roots = results.assessment.epidural.roots
+    assert {item.side.value for item in roots} == {"left", "right"}
+    assert all(item.root == str(item.above) for item in roots)
+    assert len(results.assessment.epidural.foramina) == len(roots)
+    names = [m.name for m in roots[0].measurements]
+    assert names == ["tumor to root", "contact with the root", "root area loss"]
+
+
+def test_marrow_is_measured_where_tumor_lies_in_the_bone(results):
+    marrow = {item.level: {m.name: m for m in item.measurements} for item in results.assessment.epidural.marrow}
+    assert Level.T10 in marrow and Level.T12 not in marrow
+    assert marrow[Level.T10]["abnormal marrow on T2"].known
+    assert marrow[Level.T10]["T1 ratio to muscle"].reason == "there is no T1 without contrast"
+
+
+def test_the_outlines_error_and_the_conus_are_said(results):
+    details = results.assessment.epidural
+    assert details.conus is Level.L1
+    assert "0.2 mm" in details.notes[0]
+    item = next(m for m in details.at(Level.T10).measurements if m.name == "tumor to cord")
+    assert item.uncertainty > 0.2 * np.sqrt(2)
+
+
+def test_radiotherapy_and_noms_find_clearance_extent_and_grade_in_the_file(results):
+    plain = json.loads(results.files["assessment"].read_text(encoding="utf-8"))
+    level = next(item for item in plain["epidural"]["levels"] if item["escc"]["level"] == "T10")
+    values = {item["name"]: item for item in level["measurements"]}
+    for name in ("clearance to the cord", "clearance to the thecal sac", "epidural tumor around the canal",
+                 "epidural tumor in front", "epidural tumor on the left"):  # fmt: skip
+        assert values[name]["value"] is not None, name
+        assert values[name]["uncertainty"] is not None, name
+    assert level["escc"]["grade"] == GRADE
+
+
+def test_a_ct_alone_gets_three_classes_and_says_that_mri_is_needed(patient, tmp_path):
+    truth = patient / "truth"
+    structures = read_image(truth / "structures.nii.gz").image
+    canal = tmp_path / "canal.nii.gz"
+    write_image(structures.with_array((structures.array > 0).astype(np.uint8)), canal)
+    alone = EpiduralFiles(canal, truth / "lesions.nii.gz", truth / "vertebrae.nii.gz")
+    found = run(patient, tmp_path / "out", epidural=alone)
+    details = found.assessment.epidural
+    assert details.role is Role.CT
+    assert all(item.escc.grade is None and "MRI" in item.escc.modified for item in details.levels)
+    assert all(
+        "0" not in [g.value for g in item.escc.possible] or len(item.escc.possible) > 1 for item in details.levels
+    )
+    assert "CT only" in found.files["report"].read_text(encoding="utf-8")
+
+
+def test_numbers_that_stand_for_nothing_are_refused(patient, tmp_path):
+    wrong = numbered(patient, tmp_path / "wrong.nii.gz", [lambda x, y, z: np.zeros(x.shape, bool)] * 6
+                     + [lambda x, y, z: np.abs(x) < 4])  # fmt: skip
+    with pytest.raises(BadInput, match="1 nerve roots"):
+        run(patient, tmp_path / "out", epidural=replace(files(patient), roots=wrong))
 
 
 def test_a_persons_grade_stands_and_the_suggestion_stays_visible(results):
@@ -99,6 +184,8 @@ def test_the_report_shows_grade_reason_and_pictures(results):
     assert "perpendicular to the canal" in section
     assert section.count("<svg") >= 3
     assert "A. Reader" in section
+    assert "Nerve roots" in section and "Marrow on MRI" in section
+    assert section.count("may lie ±0.2 mm off") == 1
 
 
 def test_without_outlines_no_level_is_graded(patient, tmp_path):
@@ -133,8 +220,6 @@ def test_a_canal_without_sac_and_cord_is_refused(patient, tmp_path):
 
 
 def test_a_sac_without_its_canal_is_refused(patient, tmp_path):
-    from spinemet.study import read_image, write_image
-
     image = read_image(patient / "truth" / "T2_structures.nii.gz").image
     without = tmp_path / "sac.nii.gz"
     write_image(image.with_array(np.where(image.array == 1, 0, image.array)), without)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spinemet.anatomy.epidural import canal_frame, measure_profile, plan_cuts, references, sample_cuts
+from spinemet.anatomy.epidural import canal_frame, facing, measure_profile, plan_cuts, references, sample_cuts
 from spinemet.errors import BadInput, GridMismatch, NotMeasurable
 from spinemet.image import Grid, Image
 
@@ -98,6 +98,24 @@ def test_the_centerline_is_the_axis_of_the_tube(name):
     assert (right[:, 0] > 0.99).all()
     assert (anterior[:, 1] > 0.99).all()
     assert (superior[:, 2] > 0.99).all()
+
+
+@pytest.mark.parametrize("degrees", [0.0, 8.0, -20.0])
+def test_the_front_is_where_the_vertebrae_lie(degrees):
+    """Bodies 25 mm from the canal, turned about it: the depth of a turned cord is its own, not the scanner's."""
+    frame = canal_frame(tube(grid_of((1.0, 1.0, 2.0)), CANAL))
+    angle = np.radians(degrees)
+    way = np.array([np.sin(angle), np.cos(angle), 0.0])
+    places = [tuple(25.0 * way + [0.0, 0.0, z]) for z in (-30.0, 0.0, 30.0)]
+    right, anterior, superior = facing(frame, places).axes(np.linspace(*frame.ends, 9))
+    assert np.allclose(anterior, way, atol=0.02)
+    assert np.allclose(right, [np.cos(angle), -np.sin(angle), 0.0], atol=0.02)
+    assert np.allclose(np.cross(right, anterior), superior, atol=1e-6)
+    # One vertebra amiss, one too near, one beyond the image: none of them turns anything.
+    amiss = [*places[:2], (places[2][0] + 15.0, *places[2][1:])]
+    assert np.allclose(facing(frame, amiss).axes(frame.ends[0])[1][:2], anterior[0][:2], atol=0.02)
+    near = facing(frame, [(0.0, 2.0, 0.0), (0.0, 25.0, 400.0)])
+    assert near.turn is None
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from escc_cases import outlines_of, places_of
+from escc_truth import changed, stored
 from spinemet.case import Role
 from spinemet.epidural import EpiduralOutlines, assess_epidural
 from spinemet.errors import BadInput, NotMeasurable
-from spinemet.image import Image
 from spinemet.increment import Increment
 from spinemet.levels import Level
 from spinemet.phantom import SegmentSpec, create_segment
@@ -26,10 +26,6 @@ def segment(**asked):
 
 def assessed(seg, outlines=None, **asked):
     return assess_epidural(outlines or outlines_of(seg), places_of(seg), **asked)
-
-
-def changed(outlines, change):
-    return EpiduralOutlines(**{name: change(mask) for name, mask in outlines.given.items()})
 
 
 def test_only_the_level_with_tumor_is_graded_up():
@@ -185,25 +181,27 @@ def test_how_the_volume_is_stored_changes_no_grade(grade, order):
     seg = segment(level=Level.T8, grade=grade)
     outlines, places = outlines_of(seg), places_of(seg)
     before = assess_epidural(outlines, places).results[Level.T8]
-    after = assess_epidural(changed(outlines, lambda mask: _stored(mask, order)), places).results[Level.T8]
+    after = assess_epidural(changed(outlines, lambda mask: stored(mask, order)), places).results[Level.T8]
     assert after.grade is before.grade
 
 
-def _stored(mask: Image, order: str) -> Image:
-    matrix = mask.ijk_to_ras.copy()
-    if order == "flipped":
-        size = np.array(mask.shape[::-1]) - 1
-        matrix[:3, 3] = mask.to_world(size)
-        matrix[:3, :3] *= -1
-        return Image(mask.array[::-1, ::-1, ::-1], matrix)
-    if order == "permuted":
-        return Image(np.ascontiguousarray(mask.array.transpose(2, 0, 1)), matrix[:, [1, 2, 0, 3]])
-    if order == "cropped":
-        return mask.crop((slice(3, mask.shape[0] - 3), slice(18, mask.shape[1] - 18), slice(15, mask.shape[2] - 15)))
-    # Sagittal slices of 0.7 mm over the same field of view.
-    grid = mask.grid.with_spacing(0.7)
-    sampled = mask.resample(grid, nearest=True)
-    return Image(np.ascontiguousarray(sampled.array.transpose(2, 1, 0)), sampled.ijk_to_ras[:, [2, 1, 0, 3]])
+def test_outlines_of_a_program_carry_a_wider_error_and_leave_more_open():
+    seg = segment(level=Level.T8, grade="1b")
+    drawn = assessed(seg)
+    found = assessed(seg, outline_error_mm={"tumor": 2.0, "cord": 0.3})
+    before, after = drawn.levels[Level.T8], found.levels[Level.T8]
+    assert drawn.results[Level.T8].possible == (Grade.DEFORMED,)
+    assert found.results[Level.T8].grade is Grade.DEFORMED
+    assert {Grade.DEFORMED, Grade.ABUTTED} <= set(found.results[Level.T8].possible)
+    gap = "tumor to cord"
+    assert after[gap].value == before[gap].value
+    assert after[gap].uncertainty == pytest.approx(np.sqrt(before[gap].uncertainty ** 2 + 2.0**2 + 0.3**2))
+    assert after["sac loss"].uncertainty == before["sac loss"].uncertainty
+    for name, item in assessed(seg, outline_error_mm=0.5).levels[Level.T8].measurements.items():
+        assert not item.known or name == "contact with the cord" or item.uncertainty > before[name].uncertainty, name
+    for wrong in (-1.0, {"fat": 1.0}, float("nan")):
+        with pytest.raises(BadInput):
+            assessed(seg, outline_error_mm=wrong)
 
 
 def test_an_edit_at_one_level_measures_only_what_it_touched():

@@ -66,8 +66,8 @@ def test_each_step_of_the_ladder(expected, changed):
 
 
 @pytest.mark.parametrize(("changed", "possible"), [
-    ({"thickness": 1.55, "indentation": 0.0, "gap": 4.0}, ("0", "1a")),
-    ({"indentation": 0.95, "gap": 3.0}, ("1a", "1b")),
+    ({"thickness": 1.55, "indentation": 0.0, "gap": 4.0, "cord_loss": 0.0}, ("0", "1a")),
+    ({"indentation": 0.95, "gap": 3.0, "cord_loss": 0.0}, ("1a", "1b")),
     ({"gap": 0.35, "cord_loss": 2.0}, ("1b", "1c")),
     ({"cord_loss": 15.05}, ("1c", "2")),
     ({"fluid_left": 9.95}, ("2", "3")),
@@ -90,6 +90,21 @@ def test_tumor_that_runs_along_the_cord_touches_it_whatever_the_slices():
     assert Grade.DEFORMED in grade(Level.T8, measures(edge=0.5, **near)).possible
     assert Grade.DEFORMED not in grade(Level.T8, measures(edge=4.0, **near)).possible
     assert Grade.DEFORMED in grade(Level.T8, measures(edge=4.0, pixel=2.5, **near)).possible
+
+
+def test_a_thin_cord_that_no_outlined_tumor_touches_is_never_a_sure_1b():
+    found = grade(Level.T8, measures(gap=2.0, cord_loss=24.0))
+    assert found.grade is Grade.DEFORMED
+    assert Grade.COMPRESSED in found.possible
+    assert any("all tumor outlined" in limit for limit in found.limits)
+    assert Grade.OBLITERATED in grade(Level.T8, measures(gap=2.0, cord_loss=24.0, fluid_left=3.0)).possible
+
+
+def test_outlines_that_may_be_off_do_not_touch_for_sure_by_running_along():
+    near = {"gap": 0.2, "cord_loss": 2.0, "cord_loss_mm": 0.1, "error": 0.5, "edge": 4.0, "indentation": 3.0}
+    assert not grade(Level.T8, measures(**near)).near_threshold
+    drawn_by_program = replace(measures(**near), outline_error=0.8)
+    assert Grade.DEFORMED in grade(Level.T8, drawn_by_program).possible
 
 
 def test_a_cord_that_is_only_pushed_is_abutted_perhaps_compressed():
@@ -208,6 +223,16 @@ def test_a_person_wins_and_the_suggestion_stays_visible():
     with pytest.raises(BadInput):
         entered_grade(Level.T8, "1d", reader="R1")
     assert entered_grade(Level.T8, "1c", reader="R1").source is Source.ENTERED
+
+
+def test_of_levels_alike_within_the_error_the_one_that_holds_most_of_the_tumor_is_worst():
+    def level(name, loss, length):
+        contact = Measurement("contact with the cord", length, "mm", "test", uncertainty=1.0)
+        return grade(name, replace(measures(cord_loss=loss, error=3.0), contact_length=contact))
+
+    edge, middle = level(Level.T9, 30.6, 5.6), level(Level.T10, 30.4, 16.9)
+    assert worst([edge, middle]) is middle
+    assert worst([level(Level.T9, 36.0, 5.6), middle]).level is Level.T9
 
 
 def test_the_worst_level_is_the_one_with_the_highest_grade():

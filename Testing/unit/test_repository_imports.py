@@ -37,9 +37,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": RESULTS | {"anatomy", "scores"},
     "scene": RESULTS | {"anatomy", "phantom", "scores"},  # the synthetic patient is sample data
     "grading": {"anatomy", "scores"},
-    "epidural_files": {"anatomy", "assessment", "epidural", "registration", "study"},
+    "epidural_files": {"anatomy", "assessment", "epidural", "registration", "segmentation", "study"},
     "epidural": {"anatomy", "details", "scores"},
     "assess": STEPS | {"assessment", "details", "grading"},
+    "segment": {"segmentation", "study"},
     "align": STEPS | RESULTS | {"report"},
     "run": STEPS | RESULTS | {"assess", "details", "epidural", "epidural_files", "grading", "report", "scene"},
     "cohort": STEPS | RESULTS | {"assess", "details", "epidural", "epidural_files", "report", "scene", "run"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -86,11 +87,18 @@ def test_bodies_are_found_without_a_click() -> None:
 
 
 @pytest.mark.bars
+@pytest.mark.parametrize("spacing", [(0.8, 0.8, 1.0), (1.0, 1.0, 3.0)])
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
-def test_random_patients_are_outlined(seed: int) -> None:
-    ct, truth = phantom(replace(random_spec(seed), modalities=SICK.modalities))
-    found = overlaps(outline_vertebrae(ct, clicks_in(truth, tuple(truth.levels)[:-1], seed)), truth)
-    assert np.mean(list(found.values())) >= 0.87, found
+def test_random_patients_are_outlined(seed: int, spacing: tuple[float, float, float]) -> None:
+    """Lytic, blastic, mixed and collapsed vertebrae; settings were chosen on seeds 101 to 104."""
+    ct, truth = phantom(replace(random_spec(seed), modalities=SICK.modalities, ct_spacing=spacing))
+    clicks = clicks_in(truth, tuple(truth.levels)[:-1], seed)
+    begin = time.process_time()
+    result = outline_vertebrae(ct, clicks)
+    seconds = time.process_time() - begin
+    found = overlaps(result, truth)
+    assert np.mean(list(found.values())) >= 0.93, found
+    assert seconds <= 2.0 * len(clicks)
 
 
 def _at(position: tuple[float, float, float], level: Level | None = None) -> Click:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from functools import cache
 
@@ -12,28 +13,34 @@ from spinemet import phantom
 from spinemet.case import Role
 from spinemet.levels import Level
 from spinemet.segmentation.tumor_strokes import Stroke
-from tumor_reader import Reading, read, shaky_limit
+from tumor_reader import Reading, read, shaky_limit, shaky_rooms
 
 # Tuned on 101 to 104; these were not looked at before.
 BAR_SEEDS = tuple(range(1, 13))
-LEAST = {"lytic": 0.88, "blastic": 0.85}
+LEAST = {"lytic": 0.88, "lytic, epidural too": 0.88, "blastic": 0.85}
+LEAST_IN_CT = {"mixed": 0.88}
 CANAL = (1, 2, 3)
 """The phantom's labels of canal, sac and cord."""
 
 
 def readings(patient: phantom.SyntheticPatient, role: Role = Role.CT) -> list[tuple[str, Level, Reading]]:
-    """All lesions of a patient, limited to their vertebra, or to it and the canal when they reach into it."""
+    """All lesions of a patient, limited to their vertebra, or to it and the canal when they reach into it.
+
+    Lytic tumor that is epidural, too, counts as a kind of its own.
+    """
     vertebrae, lesions, structures = patient.masks_on(role)
     image, found = patient.images[role], []
     for number, spec in enumerate(patient.spec.lesions, start=1):
         truth = lesions.image.array == number
         rng = np.random.default_rng([patient.spec.seed, number])
         value = next(v for v, outline in vertebrae.outlines.items() if outline.level is spec.level)
-        room = vertebrae.image.array == value
-        canal = np.isin(structures.image.array, CANAL)
+        bone = vertebrae.image.array == value
+        limit = shaky_limit(bone, image, rng)
+        kind = spec.kind
         if any(item.level is spec.level for item in patient.spec.epidural):
-            room = room | canal | (truth & ~room)
-        found.append((spec.kind, spec.level, read(image, truth, rng, role=role, limit=shaky_limit(room, image, rng))))
+            canal = np.isin(structures.image.array, CANAL)
+            limit, kind = shaky_rooms(bone, canal, truth & ~bone & ~canal, image, rng), f"{kind}, epidural too"
+        found.append((kind, spec.level, read(image, truth, rng, role=role, limit=limit)))
     return found
 
 
@@ -79,7 +86,7 @@ def test_the_same_marks_give_the_same_outline() -> None:
 @pytest.mark.bars
 @pytest.mark.parametrize("role", [Role.CT, Role.T1, Role.T2, Role.STIR])
 def test_bar_tumors_of_synthetic_patients(role) -> None:
-    found: dict[str, list[float]] = {kind: [] for kind in ("lytic", "blastic", "mixed")}
+    found: dict[str, list[float]] = defaultdict(list)
     for seed in BAR_SEEDS:
         modalities = tuple({Role.CT, role})
         patient = phantom.create(replace(phantom.random_spec(seed), modalities=modalities))
@@ -88,5 +95,5 @@ def test_bar_tumors_of_synthetic_patients(role) -> None:
             print(seed, role.value, kind, level, [round(d, 3) for d in reading.dice], round(reading.volume_ratio, 2))
     for kind, values in found.items():
         print(role.value, kind, f"mean {np.mean(values):.3f} min {min(values):.3f} n {len(values)}")
-    for kind, least in LEAST.items():
+    for kind, least in (LEAST | LEAST_IN_CT if role is Role.CT else LEAST).items():
         assert np.mean(found[kind]) >= least

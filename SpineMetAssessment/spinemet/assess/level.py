@@ -16,6 +16,7 @@ from spinemet.anatomy.lesions.extent import LesionExtent
 from spinemet.anatomy.lesions.metal import Foreign, MetalFinding
 from spinemet.anatomy.lesions.tomita import assess_tomita
 from spinemet.assess.measured import MeasuredStudy
+from spinemet.assess.outdated import with_outdated
 from spinemet.assessment import LevelAssessment, Status
 from spinemet.case import Role
 from spinemet.details import BodyDetails, Break, Hardware, LesionDetails, PedicleAxis, RigidityCurve
@@ -53,6 +54,7 @@ def _not_applicable(study: MeasuredStudy, level: Level) -> str:
 
 def _scored(study: MeasuredStudy, vertebra: Vertebra) -> LevelAssessment:
     level = vertebra.level
+    asked = len(study.store.pending)
     mask, reference, loss = study.lesion_mask(level), study.reference(level), study.loss(level)
     lesion = study.lesion(level, mask, reference)
     breaks = study.breaks(level, mask)
@@ -78,6 +80,7 @@ def _scored(study: MeasuredStudy, vertebra: Vertebra) -> LevelAssessment:
         lesion_evidence=(lesion.lytic_fraction, lesion.blastic_fraction, lesion.mean_hu, reference.mean),
         alignment_candidates=(*study.candidates(level), *study.changes(level)),
     )
+    result = with_outdated(result, study.store.pending[asked:])
     return LevelAssessment(
         level,
         Status.SCORED,

@@ -131,19 +131,25 @@ class MeasuredStudy:
     @cached_property
     def alignment(self) -> Alignment:
         """Angles and slips between all vertebrae."""
+        return self._alignment()
+
+    def _alignment(self) -> Alignment:
+        """The same, asked for anew: a step that is computed must not get it as it was before an edit."""
         found = self.store.run(
-            "alignment", "", (self.shape, self.posture), lambda: measure_alignment(self.spine, posture=self.posture)
-        )
+            "alignment", "", (self.posture,), lambda: measure_alignment(self.spine, posture=self.posture),
+            can_wait=(self.shape,),
+        )  # fmt: skip
         by_hand = {level: said.measurements for level, said in self.answers.levels.items()}
         return with_hand_alignment(found, self.spine, by_hand)
 
     def candidates(self, level: Level) -> tuple[Measurement, ...]:
         """Measurements that a person may confirm as a deformity."""
         return self.store.run(
-            "alignment candidates", level, (self.shape, self.posture, sorted(self.unusable)),
+            "alignment candidates", level, (self.posture,),
             lambda: alignment_candidates(
-                level, self.spine, unusable=self.unusable, posture=self.posture, measured=self.alignment
+                level, self.spine, unusable=self.unusable, posture=self.posture, measured=self._alignment()
             ),
+            can_wait=(self.shape, sorted(self.unusable)),
         )  # fmt: skip
 
     @cached_property
@@ -195,7 +201,7 @@ class MeasuredStudy:
     def loss(self, level: Level) -> CollapseMeasurement:
         """Height loss against the same vertebra on the prior, else against the neighbors."""
         heights = self._before(level)[0]
-        everything = (self.shape, sorted(self.diseased), sorted(self.unusable), heights)
+        everything = (self._compared, heights)
         return self.store.run(
             "collapse", level, (*_sized_form(self.spine[level]), *(everything if level in self.involved else ())),
             lambda: anatomy.collapse(
@@ -203,6 +209,11 @@ class MeasuredStudy:
             ),
             can_wait=everything,
         )  # fmt: skip
+
+    @cached_property
+    def _compared(self) -> str:
+        """Fingerprint of the spine as bodies are compared along it."""
+        return fingerprint(self.shape, sorted(self.diseased), sorted(self.unusable))
 
     def _before(self, level: Level) -> tuple[Heights | None, str]:
         """Heights of the same vertebra on the prior, or why they are no reference."""
@@ -237,18 +248,24 @@ class MeasuredStudy:
 
     def lesion_mask(self, level: Level) -> Image:
         """Lesions on the crop of a vertebra, metal and cement taken out."""
-        assert self.lesions is not None
-        outlined = anatomy.lesion_mask(self.spine[level], self.lesions, self.involvement.levels[level])
-        foreign = self.metal[level].voxels
-        return outlined if foreign is None else outlined.with_array(outlined.array & ~foreign)
+        vertebra, lesions, foreign = self.spine[level], self.lesions, self.metal[level].voxels
+        assert lesions is not None
+
+        def compute() -> Image:
+            outlined = anatomy.lesion_mask(vertebra, lesions, self.involvement.levels[level])
+            return outlined if foreign is None else outlined.with_array(outlined.array & ~foreign)
+
+        return self.store.run("lesion mask", level, (self._lesion_voxels(level), vertebra.mask, foreign), compute)
 
     def lesion(self, level: Level, mask: Image, reference: BoneReference) -> LesionMeasures:
         """Share of the body, lytic and blastic bone."""
         vertebra, streaks = self.spine[level], self.streaks(level)
         ct = None if streaks else self.ct
+        # In a hurry the parts may still be those of the outline before: the body then ends at a plane.
+        body = self.parts(level).body_of(vertebra.mask)
         found = self.store.run(
-            "lesion", level, (ct, *_form(vertebra), mask, reference),
-            lambda: anatomy.measure_lesion(ct, vertebra, mask, reference),
+            "lesion", level, (ct, *_form(vertebra), mask, reference, body is not None),
+            lambda: anatomy.measure_lesion(ct, vertebra, mask, reference, body=body),
         )  # fmt: skip
         if not streaks:
             return found
@@ -258,7 +275,7 @@ class MeasuredStudy:
     def parts(self, level: Level) -> Parts:
         """Parts of a vertebra."""
         vertebra = self.spine[level]
-        return self.store.run("parts", level, _form(vertebra), lambda: anatomy.partition(vertebra))
+        return self.store.run("parts", level, (), lambda: anatomy.partition(vertebra), can_wait=_form(vertebra))
 
     def pedicles(self, level: Level) -> dict[Side, Pedicle]:
         """Both pedicles of a vertebra; empty where body and arch were not parted."""
@@ -278,12 +295,12 @@ class MeasuredStudy:
         """Breaks of the cortex over the lesions of a vertebra."""
         vertebra, neighbors, streaks = self.spine[level], self._sound(level), self.streaks(level)
         return self.store.run(
-            "cortex", level, (self.ct, mask, streaks, *_sized_form(vertebra)),
+            "cortex", level, (self.ct, streaks),
             lambda: cortical_breaks(
                 self.ct, vertebra, mask, neighbors=neighbors, parts=self._part_masks(level), streaks=streaks,
                 shell_of=self.shell,
             ),
-            can_wait=tuple(part for item in neighbors for part in _sized_form(item)),
+            can_wait=(mask, *(part for item in (vertebra, *neighbors) for part in _sized_form(item))),
         )  # fmt: skip
 
     def _sound(self, level: Level) -> list[Vertebra]:
@@ -309,15 +326,22 @@ class MeasuredStudy:
         # Without a CT a break is read from outlines alone: too little to decide on.
         found = [(item.points, item.area.value) for item in breaks.breaks] if self.ct is not None else []
         broken, doubtful = self.store.run(
-            "broken parts", level, (*_form(vertebra), mask, found, breaks.broken),
+            "broken parts", level, (self._lesion_voxels(level),),
             lambda: broken_parts(self.parts(level), mask, breaks) if found else ((), ()),
+            can_wait=(*_form(vertebra), mask, found, breaks.broken),
         )  # fmt: skip
         return self.store.run(
-            "posterolateral", level, (*_form(vertebra), mask, broken, doubtful, streaks),
+            "posterolateral", level, (self._lesion_voxels(level), streaks),
             lambda: anatomy.posterolateral(
                 self.parts(level), vertebra, mask, broken=broken, doubtful=doubtful, streaks=streaks
             ),
+            can_wait=(*_form(vertebra), mask, broken, doubtful),
         )  # fmt: skip
+
+    def _lesion_voxels(self, level: Level) -> list[str]:
+        """Digests of the lesions of a level, whatever the outline of the bone."""
+        assert self.lesions is not None
+        return [self.lesions.digest(value).hex() for value in self.involvement.levels[level]]
 
     def extent(self, level: Level) -> tuple[LesionExtent, WbbZones]:
         """How far the lesions of a level reach, and the zones they lie in."""

@@ -55,8 +55,9 @@ def assess(
         reference, and the change of alignment since then is shown.
     :param store: results of earlier runs to reuse; pass the same one again for live grading.
     :param details: False, after an edit, measures again only what the scores of the edited levels need. All else stays
-        as it was before the edit: `store.pending` names what, and the last warning says so. For showing a score at
-        once; a second call with details brings all of it up to date, and only such a result may leave the program.
+        as it was before the edit: `store.pending` names what, and the last warning says so. Where the outline of a
+        vertebra with a lesion changed, its parts, cortex and posterolateral involvement wait, too. For showing a score
+        at once; a second call with details brings all of it up to date, and only such a result may leave the program.
         Of another image, or where an outline came or went, everything is measured all the same.
     :raises GridMismatch: outlines and image lie on different grids.
     :raises BadInput: the image has no numbers to measure in, nothing is outlined, or an answer is not a possible one.
@@ -75,7 +76,7 @@ def assess(
     spine = _by_hand(anatomy.measure_spine(vertebrae, part(report, 0.0, 0.5), store=store), answers)
     report(0.5, "finding the involved levels")
     involvement = anatomy.involved_levels(spine, lesions) if lesions is not None else anatomy.Involvement({}, ())
-    shape = _shape(vertebrae, answers)
+    shape = _shape(vertebrae, spine, answers)
     study = MeasuredStudy(image, ref, vertebrae, lesions, spine, involvement, answers, store, shape, prior)
     results = {}
     for number, level in enumerate(spine.vertebrae):
@@ -125,9 +126,11 @@ def _by_hand(spine: Spine, answers: Answers) -> Spine:
     return replace(spine, vertebrae=found)
 
 
-def _shape(vertebrae: LabelMap, answers: Answers) -> str:
+def _shape(vertebrae: LabelMap, spine: Spine, answers: Answers) -> str:
     by_hand = {level.value: said.measurements for level, said in answers.levels.items() if said.measurements}
-    return fingerprint(vertebrae, by_hand)
+    # In a hurry a vertebra may still be seen from where its neighbors were.
+    hints = list(spine.line.hints.values())
+    return fingerprint(vertebrae, hints, by_hand)
 
 
 def _outlined(vertebrae: LabelMap, lesions: LabelMap | None) -> tuple[list[Level], list[int]]:

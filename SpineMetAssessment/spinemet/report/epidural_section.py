@@ -13,6 +13,7 @@ from spinemet.report.markup import Content, Markup, tag
 from spinemet.report.pieces import facts, facts_table, figure, sentence, value_text
 from spinemet.report.sources import Sources
 from spinemet.scores.escc import HIGH_GRADE_IMAGING, EsccResult, Grade
+from spinemet.scores.lee import DEGENERATIVE
 
 
 def epidural(sources: Sources) -> Markup | None:
@@ -32,9 +33,8 @@ def epidural(sources: Sources) -> Markup | None:
         figure(chart, "chart") if chart else None,
         _table(details),
         _worst_measures(worst),
-        tag("p", "Nerve roots: ", " ".join(sentence(words) for words in details.foramina))
-        if details.foramina
-        else None,
+        _roots(details) or _root_words(details),
+        _marrow(details),
         class_="epidural",
         id="ESCC",
     )
@@ -69,9 +69,10 @@ def _basis(assessment: Assessment, details: EpiduralDetails) -> str:
     ref = next((item for item in assessment.images if item.key == details.image), None)
     date = f" of {ref.date}" if ref is not None and ref.date else ""
     conus = f" The cord ends at {details.conus}." if details.conus else ""
+    notes = "".join(f" {sentence(note)}" for note in details.notes)
     return (
         f"Measured on the {details.role.value}{date} in cuts perpendicular to the canal; levels from"
-        f" {details.placed_by}.{conus} Thresholds are our own; a person confirms the grade on the image."
+        f" {details.placed_by}.{conus} Thresholds are our own; a person confirms the grade on the image.{notes}"
     )
 
 
@@ -120,6 +121,54 @@ def _row(item: EpiduralLevel) -> Markup:
         "tr", tag("th", result.level, scope="row"), tag("td", tag("strong", grade_text(result))), tag("td", who),
         *(tag("td", value_text(value) if value is not None and value.known else "–") for value in values),
         tag("td", "; ".join(note for note in notes if note)),
+    )  # fmt: skip
+
+
+def _root_words(details: EpiduralDetails) -> Markup | None:
+    """Sentences of assessments that kept no values."""
+    if not details.foramina:
+        return None
+    return tag("p", "Nerve roots: ", " ".join(sentence(words) for words in details.foramina))
+
+
+def _roots(details: EpiduralDetails) -> Markup | None:
+    """A row for every foramen whose root was outlined; those that tumor touches first."""
+    if not details.roots:
+        return None
+    rows = []
+    for item in sorted(details.roots, key=lambda item: (-(item.measurements[1].value or 0.0), item.above.order)):
+        others = [str(grade) for grade in item.possible if grade != item.lee]
+        lee = "?" if item.lee is None else f"{item.lee} (or {', '.join(others)})" if others else str(item.lee)
+        values = [value_text(m) if m.known else "–" for m in item.measurements]
+        rows.append(tag(
+            "tr", tag("th", f"{item.above}–{item.below} {item.side.value}", scope="row"), tag("td", item.root),
+            *(tag("td", value) for value in values), tag("td", tag("strong", lee)), tag("td", item.reason),
+        ))  # fmt: skip
+    titles = ("Foramen", "Root", "Tumor to root", "Contact", "Root area lost", "Lee", "Reason")
+    words = f"Nerve roots. {sentence(DEGENERATIVE)}"
+    return facts_table(words, titles, rows)
+
+
+def _marrow(details: EpiduralDetails) -> Markup | None:
+    """What MRI says of the marrow of each level with tumor: a column a level; caveats below."""
+    if not details.marrow:
+        return None
+    names = list(dict.fromkeys(m.name for item in details.marrow for m in item.measurements))
+    found = {item.level: {m.name: m for m in item.measurements} for item in details.marrow}
+    rows, limits = [], []
+    for name in names:
+        cells = [values.get(name) for values in found.values()]
+        if any(m is not None and m.known for m in cells):
+            shown = [value_text(m) if m is not None and m.known else "–" for m in cells]
+            rows.append(tag("tr", tag("th", name[:1].upper() + name[1:], scope="row"), *(tag("td", s) for s in shown)))
+            limits += [f"{name}: {limit}" for m in cells if m is not None for limit in m.limits]
+    if not rows:
+        return None
+    words = "Marrow on MRI where tumor is outlined: values for a reader, without a verdict."
+    caveats = "; ".join(dict.fromkeys(limits))
+    return tag(
+        "div", facts_table(words, ("Measure", *(str(level) for level in found)), rows),
+        tag("p", sentence(caveats), class_="note") if caveats else None,
     )  # fmt: skip
 
 

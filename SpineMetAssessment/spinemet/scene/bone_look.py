@@ -13,12 +13,16 @@ import slicer
 
 from spinemet.anatomy.frame import VertebraFrame
 from spinemet.case import Structure
+from spinemet.errors import Cancelled
+from spinemet.progress import Progress, silent
 from spinemet.scene.mark_nodes import remove_displayed
 from spinemet.scene.markups import SHOWS, serves_nothing
 from spinemet.scene.segmentations import outlines_of
 
 ROLE_CLIP = "SpineMet.Clip"
 ROLE_PLANE = "SpineMet.ClippingPlane"
+SURFACE = "Closed surface"
+"""Name of the representation, vtkSegmentationConverter's CLOSED_SURFACE."""
 OURS = "SpineMet.Clipping"
 """Attribute of the plane and of the clip node."""
 PLANE_MM = 120.0
@@ -47,6 +51,31 @@ def set_look(segmentation: Any, look: Look) -> None:
         is_bone = outline.structure in (Structure.VERTEBRA, Structure.SACRUM)
         display.SetSegmentOpacity3D(segment_id, OPACITY[look] if is_bone else 1.0)
     display.EndModify(was_modifying)
+
+
+def make_surfaces(segmentation: Any, progress: Progress | None = None) -> None:
+    """Make the closed surfaces of all segments that have none, one after the other.
+
+    :raises spinemet.errors.Cancelled: the user stopped; the surfaces that were made are gone again.
+    """
+    report = progress or silent
+    holder = segmentation.GetSegmentation()
+    before = [key for key in holder.GetSegmentIDs() if holder.GetSegment(key).GetRepresentation(SURFACE)]
+    wanted = [key for key in holder.GetSegmentIDs() if key not in before]
+    try:
+        for number, key in enumerate(wanted):
+            report(number / len(wanted), f"Surface of {holder.GetSegment(key).GetName()}")
+            # All at once could not be stopped.
+            alone = slicer.vtkSegmentation()
+            alone.SetSourceRepresentationName(holder.GetSourceRepresentationName())
+            alone.CopySegmentFromSegmentation(holder, key)
+            if alone.CreateRepresentation(SURFACE):
+                holder.GetSegment(key).AddRepresentation(SURFACE, alone.GetSegment(key).GetRepresentation(SURFACE))
+    except Cancelled:
+        for key in wanted:
+            holder.GetSegment(key).RemoveRepresentation(SURFACE)
+        raise
+    segmentation.CreateClosedSurfaceRepresentation()
 
 
 def show_clipping_plane(scene: Any, segmentation: Any, frame: VertebraFrame, *, cut: str = "sagittal") -> Any:

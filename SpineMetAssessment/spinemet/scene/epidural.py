@@ -22,11 +22,12 @@ from spinemet.case import Structure
 from spinemet.colors import EVIDENCE, LESION, RGB, STRUCTURE_COLORS
 from spinemet.details import CanalProfile, EpiduralDetails, EpiduralLevel
 from spinemet.evidence import Point
-from spinemet.image import Image
+from spinemet.image import Image, Region
 from spinemet.levels import Level
 from spinemet.scene.cuts import cut_to_frame, slice_nodes
 from spinemet.scene.mark_nodes import remove_displayed
 from spinemet.scene.markups import GLYPH_MM, SHOWS, TEXT_SCALE
+from spinemet.scene.roles import RESULT
 from spinemet.scene.segmentations import layers_of, placed_on
 from spinemet.scene.volumes import image_data, image_from_volume, vtk_matrix
 
@@ -59,38 +60,69 @@ class Ruler:
     ends: tuple[Point, Point]
 
 
-def masks_of(node: Any, volume: Any, wanted: Mapping[str, Collection[str]]) -> dict[str, Image]:
+def masks_of(
+    node: Any, volume: Any, wanted: Mapping[str, Collection[str]], *, around_mm: float | None = None
+) -> dict[str, Image]:
     """Outlines on a volume's own grid, in the world, as boolean masks by name; names without voxels are left out.
 
     The canal holds the sac and the sac the cord, whether they were outlined one inside the other or side by side.
 
     :param wanted: segment IDs by name: "canal", "sac", "cord" and "tumor".
+    :param around_mm: only so far round canal and sac, where what lies farther away does not matter; the masks then lie
+        on that part of the grid. None for the whole of it.
     :raises BadInput: not a labelmap segmentation, or a non-linear transform above it or above the volume.
     """
     image = image_from_volume(volume)
     ids = [item for items in wanted.values() for item in items if node.GetSegmentation().GetSegment(item) is not None]
-    arrays: dict[str, NDArray[np.bool_]] = {}
+    found: list[tuple[str, Region, NDArray[np.bool_]]] = []
     for layer, labels in layers_of(node, list(dict.fromkeys(ids))):
         placed = placed_on(layer, image.grid)
         if placed is None:
             continue
         for name, items in wanted.items():
             values = [value for value, key in labels.items() if key in items]
-            if not values:
-                continue
-            array = arrays.setdefault(name, np.zeros(image.shape, bool))
-            if len(values) == 1:
-                array[placed.region] |= placed.array == values[0]
-            else:
-                array[placed.region] |= np.isin(placed.array, values)
-    for outer, inner in (("sac", "cord"), ("canal", "sac")):
-        if outer in arrays and inner in arrays:
-            arrays[outer] |= arrays[inner]
+            if values:
+                same = placed.array == values[0] if len(values) == 1 else np.isin(placed.array, values)
+                found.append((name, placed.region, same))
+    kept = _round([item for item in found if item[0] in ("canal", "sac")], image, around_mm)
+    crop = image.crop(kept)
+    arrays: dict[str, NDArray[np.bool_]] = {}
+    for name, region, mask in found:
+        array = arrays.setdefault(name, np.zeros(crop.shape, bool))
+        shared = [
+            slice(max(own.start, all_.start), max(min(own.stop, all_.stop), max(own.start, all_.start)))
+            for own, all_ in zip(region, kept, strict=True)
+        ]
+        inner = tuple(slice(s.start - own.start, s.stop - own.start) for s, own in zip(shared, region, strict=True))
+        outer = tuple(slice(s.start - all_.start, s.stop - all_.start) for s, all_ in zip(shared, kept, strict=True))
+        array[outer] |= mask[inner]
+    for outer_name, inner_name in (("sac", "cord"), ("canal", "sac")):
+        if outer_name in arrays and inner_name in arrays:
+            arrays[outer_name] |= arrays[inner_name]
     return {
-        name: Image(array, image.ijk_to_ras, frame=image.frame, name=name)
+        name: Image(array, crop.ijk_to_ras, frame=image.frame, name=name)
         for name, array in arrays.items()
         if array.any()
     }
+
+
+def _round(found: Sequence[tuple[str, Region, NDArray[np.bool_]]], image: Image, around_mm: float | None) -> Region:
+    """The part of the grid that holds some masks with a margin; all of it without a margin or a mask."""
+    whole = (slice(0, image.shape[0]), slice(0, image.shape[1]), slice(0, image.shape[2]))
+    boxes = []
+    for _, region, mask in found if around_mm is not None else ():
+        filled = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+        if len(filled[0]):
+            boxes.append([(part.start + n[0], part.start + n[-1]) for part, n in zip(region, filled, strict=True)])
+    if not boxes or around_mm is None:
+        return whole
+    margins = np.ceil(around_mm / image.spacing[::-1]).astype(int)
+    k, j, i = (
+        slice(max(0, int(min(box[axis][0] for box in boxes) - margins[axis])),
+              min(image.shape[axis], int(max(box[axis][1] for box in boxes) + margins[axis] + 1)))
+        for axis in range(3)
+    )  # fmt: skip
+    return (k, j, i)
 
 
 def rulers_of(item: LevelEpidural, cuts: Cuts, profile: Profile) -> tuple[Ruler, ...]:
@@ -154,8 +186,14 @@ def epidural_nodes(parameter: Any) -> dict[str, Any]:
 
 def remove_epidural(scene: Any, parameter: Any) -> None:
     """Take a time point's epidural marks, tables and plots out of the scene."""
-    for name in epidural_nodes(parameter):
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    nodes = epidural_nodes(parameter)
+    folders = {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in nodes.values()}
+    for name in nodes:
         _remove(scene, parameter, name)
+    for item in folders:
+        if hierarchy.GetItemName(item) == _FOLDER_NAME and not hierarchy.GetNumberOfItemChildren(item):
+            hierarchy.RemoveItem(item)
 
 
 def cut_across(scene: Any, item: EpiduralLevel, *, group: int = 0, width_mm: float = CUT_WIDTH_MM) -> bool:
@@ -246,6 +284,8 @@ def _own(scene: Any, parameter: Any, name: str, kind: str, title: str) -> Any:
         parameter.SetNodeReferenceID(role, node.GetID())
         if node.IsA("vtkMRMLMarkupsNode"):
             _set_display(node, name)
+    if node.GetAttribute(RESULT) != role:
+        node.SetAttribute(RESULT, role)
     return node
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +19,27 @@ class LevelTexts:
 
     def text(self, assessment: Assessment) -> str:
         """The same JSON as that of `Assessment.to_json`."""
+        steps = self.steps(assessment)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                written: str = end.value
+                return written
+
+    def steps(self, assessment: Assessment) -> Generator[None, None, str]:
+        """The same, with a pause after everything that is written anew."""
         plain = replace(assessment, levels=(), spine=None).to_json()
         worst = assessment.worst
         plain["worst_level"] = worst.level.value if worst is not None else None
-        levels = ", ".join(self._text(item.level.value, item) for item in assessment.levels)
         texts = {name: _json(value) for name, value in plain.items()}
-        texts |= {"levels": f"[{levels}]", "spine": self._text("spine", assessment.spine)}
+        levels = []
+        for item in assessment.levels:
+            yield
+            levels.append(self._text(item.level.value, item))
+        yield
+        texts |= {"levels": f"[{', '.join(levels)}]", "spine": self._text("spine", assessment.spine)}
+        yield
         return "{" + ", ".join(f"{_json(name)}: {text}" for name, text in texts.items()) + "}"
 
     def _text(self, name: str, value: Any) -> str:

@@ -1,8 +1,8 @@
 """Live grading: after an edit the study is graded again in small steps, so that nobody waits for it.
 
 Key functions: `OutlineWatch.update` finds what changed and keeps the label maps current; `SlicedCall` runs the
-measuring in a thread that gets the interpreter for a few milliseconds at a time; `LiveGrading` drives both. No Qt:
-whoever has an event loop calls `LiveGrading.step` from a timer.
+measuring in a thread that gets the interpreter for a few milliseconds at a time; `LiveGrading` drives both: first the
+scores, then all that could wait for them. No Qt: whoever has an event loop calls `LiveGrading.step` from a timer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from spinemet.assessment import Assessment
 from spinemet.errors import Cancelled
@@ -21,9 +21,23 @@ from spinemet.scene.outline_watch import OutlineWatch
 T = TypeVar("T")
 STEP_SECONDS = 0.012
 """How long one step may hold the main thread; a step ends at the first pause after that."""
+LEAST_SECONDS = 0.002
+"""The measuring gets at least so long in every step."""
 
-Grade = Callable[[LabelMap, LabelMap, Progress], Assessment]
 Show = Callable[[Assessment], Iterator[None]]
+Steps = Generator["Assessment | None", None, None]
+"""Ends of steps; an assessment where it was just shown."""
+
+
+class Grade(Protocol):
+    """What measures and scores; called in a thread, so it must not touch MRML."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether the last call left something as it was before the edit."""
+
+    def __call__(self, vertebrae: LabelMap, lesions: LabelMap, progress: Progress, *, details: bool) -> Assessment:
+        """Measure and score; without `details` what the scores do not need may stay as it was."""
 
 
 class SlicedCall(Generic[T]):
@@ -78,17 +92,21 @@ class LiveGrading:
     """Grades one study again after its outlines or answers changed.
 
     :param watch: the study's outlines.
-    :param grade: measures and scores; called in a thread, so it must not touch MRML.
+    :param grade: measures and scores.
     :param show: shows a result in the scene, in steps of a few milliseconds.
+    :param keep: keeps a result for good, in such steps, too; it gets complete ones only.
     """
 
-    def __init__(self, watch: OutlineWatch, grade: Grade, show: Show) -> None:
+    def __init__(self, watch: OutlineWatch, grade: Grade, show: Show, keep: Show) -> None:
         self.watch = watch
-        self._grade, self._show = grade, show
-        self._job: Generator[None, None, Assessment] | None = None
+        self._grade, self._show, self._keep = grade, show, keep
+        self._job: Steps | None = None
         self._call: SlicedCall[Assessment] | None = None
         self._showing = False
         self._again = False
+        self._until = 0.0
+        self.doing = ""
+        """The kind of step that runs, or ran last."""
 
     @property
     def busy(self) -> bool:
@@ -119,48 +137,63 @@ class LiveGrading:
         self._showing = self._again = False
 
     def step(self, seconds: float = STEP_SECONDS) -> Assessment | None:
-        """Work for about so long; the new assessment once it is shown.
+        """Work for about so long; the new assessment once it is shown: first its scores, then all of it.
 
         :raises SpineMetError: the study cannot be graded as it is now; the scene keeps the last result.
         """
-        until = time.perf_counter() + seconds
+        self._until = time.perf_counter() + seconds
         while self._job is not None:
             try:
-                next(self._job)
-            except StopIteration as end:
+                shown = next(self._job)
+            except StopIteration:
                 self._job = None
-                again, self._again = self._again, False
-                if again:
-                    self.begin()
-                    continue
-                assessment: Assessment = end.value
-                return assessment
+                break
             except BaseException:
                 self.stop()
                 raise
-            if time.perf_counter() >= until:
+            if shown is not None:
+                if self._again:
+                    self._again = False
+                    self.begin()
+                return shown
+            if time.perf_counter() >= self._until:
                 break
         return None
 
     def finish(self) -> Assessment | None:
-        """Work to the end at once."""
+        """Work to the end at once; the last assessment that was shown."""
         found = None
         while self.busy:
-            found = self.step()
+            found = self.step() or found
         return found
 
-    def _steps(self) -> Generator[None, None, Assessment]:
+    def _steps(self) -> Steps:
+        self.doing = "outlines"
         yield from self.watch.update()
+        assessment = yield from self._graded(details=False)
+        yield from self._shown(assessment)
+        if self._grade.pending:
+            assessment = yield from self._graded(details=True)
+            yield from self._shown(assessment)
+        self.doing = "keeping"
+        for _ in self._keep(assessment):
+            yield None
+
+    def _graded(self, *, details: bool) -> Generator[None, None, Assessment]:
+        self.doing = "details" if details else "scores"
         vertebrae, lesions = self.watch.vertebrae, self.watch.lesions
-        call = self._call = SlicedCall(lambda progress: self._grade(vertebrae, lesions, progress))
-        while not call.run(STEP_SECONDS):
+        call = self._call = SlicedCall(lambda progress: self._grade(vertebrae, lesions, progress, details=details))
+        while not call.run(max(LEAST_SECONDS, self._until - time.perf_counter())):
             yield
         self._call = None
-        assessment = call.result()
+        return call.result()
+
+    def _shown(self, assessment: Assessment) -> Steps:
+        self.doing = "showing"
         self._showing = True
         try:
             for _ in self._show(assessment):
-                yield
+                yield None
         finally:
             self._showing = False
-        return assessment
+        yield assessment

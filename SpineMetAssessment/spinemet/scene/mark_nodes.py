@@ -36,7 +36,6 @@ _COMPUTED = "SpineMet.Computed"
 _FOCUS = "SpineMet.FocusLevel"
 _SHOWN = "SpineMet.ShownGroups"
 _FOLDER, _FOLDER_NAME = "SpineMet.MeasurementsFolder", "Measurements"
-_DIGITS = 4
 MARKS_IN_A_STEP = 8
 _PRINTED = "%.1f %s"
 
@@ -118,7 +117,7 @@ def mark_steps(
             parameter.AddNodeReferenceID(ROLE_MARKS, node.GetID())
             _file(scene, folder, node)
             _apply_visibility(parameter, [node])
-        elif not _moved(node):
+        elif node.GetAttribute(_COMPUTED) != mark.text and not _moved(node):
             _fill(node, mark)
         now.append(node)
         if number % MARKS_IN_A_STEP == 0:
@@ -391,12 +390,9 @@ def _part_views(scene: Any, node: Any) -> None:
 
 
 def _fill(node: Any, mark: Mark) -> None:
-    """Write a mark into its node; a node that shows it already is not touched."""
-    text = json.dumps(_plain(mark), ensure_ascii=False)
-    if node.GetAttribute(_COMPUTED) == text:
-        return
+    """Write a mark into its node."""
     was_modifying = node.StartModify()
-    node.SetAttribute(_COMPUTED, text)
+    node.SetAttribute(_COMPUTED, mark.text)
     node.SetName(mark.title)
     node.SetDescription(mark.description)
     if mark.kind is Kind.PLANE:
@@ -429,22 +425,6 @@ def _place(node: Any, geometry: _Geometry) -> None:
             else:
                 node.AddControlPointWorld(*point)
     node.EndModify(was_modifying)
-
-
-def _plain(mark: Mark) -> dict[str, Any]:
-    """What a node remembers of its mark."""
-    return {
-        "kind": mark.kind.value,
-        "group": mark.group.value,
-        "name": mark.name,
-        "levels": [level.value for level in mark.levels],
-        "points": [[round(value, _DIGITS) for value in point] for point in mark.points],
-        "labels": list(mark.labels),
-        "axis": list(mark.axis) if mark.axis is not None else None,
-        "size": list(mark.size) if mark.size is not None else None,
-        "unit": mark.unit,
-        "says": mark.description,
-    }
 
 
 def _set_display(display: Any, mark: Mark) -> None:

@@ -7,10 +7,12 @@ Knows the anatomy and no scene.
 
 from __future__ import annotations
 
+import json
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,6 +48,7 @@ RING_BEYOND_MM = 8.0
 LEAST_SHARE = 5.0
 """Parts of the arch with less lesion than this (%) get no name in the picture."""
 MOST_BREAK_POINTS = 40
+_DIGITS = 4
 INVOLVED_SECTORS = "WBB sectors involved"
 
 
@@ -111,6 +114,48 @@ class Mark:
         """By which a mark of the same measurement is found again."""
         return "/".join((self.group.value, "–".join(level.value for level in self.levels), self.name))
 
+    @cached_property
+    def text(self) -> str:
+        """JSON of what a node remembers of it."""
+        plain = {
+            "kind": self.kind.value,
+            "group": self.group.value,
+            "name": self.name,
+            "levels": [level.value for level in self.levels],
+            "points": [[round(value, _DIGITS) for value in point] for point in self.points],
+            "labels": list(self.labels),
+            "axis": list(self.axis) if self.axis is not None else None,
+            "size": list(self.size) if self.size is not None else None,
+            "unit": self.unit,
+            "says": self.description,
+        }
+        return json.dumps(plain, ensure_ascii=False)
+
+
+class KeptMarks:
+    """Marks of assessments that follow each other: only those of what changed are made anew."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, tuple[tuple[object, ...], tuple[Mark, ...]]] = {}
+
+    def of(
+        self, key: object, seen: tuple[object, ...], make: Callable[[], Iterable[Mark]], *, waits: bool = False
+    ) -> tuple[Mark, ...]:
+        """The marks under a key, made anew unless they were made from the very same objects.
+
+        :param waits: whether those made before are good enough for now, whatever they were made from.
+        """
+        known = self._known.get(key)
+        if known is not None and (waits or _identical(known[0], seen)):
+            return known[1]
+        found = tuple(make())
+        self._known[key] = (seen, found)
+        return found
+
+
+def _identical(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
 
 def value_of(kind: Kind, points: ArrayLike, axis: Point | None) -> float | None:
     """Value of a mark from its points as they are now, in mm or degrees; None for kinds that have none.
@@ -130,10 +175,16 @@ def value_of(kind: Kind, points: ArrayLike, axis: Point | None) -> float | None:
     return None
 
 
-def marks_from(assessment: Assessment, store: Increment, levels: Collection[Level] | None = None) -> Iterator[Mark]:
+def marks_from(
+    assessment: Assessment,
+    store: Increment,
+    levels: Collection[Level] | None = None,
+    kept: KeptMarks | None = None,
+) -> Iterator[Mark]:
     """What `marks_of` draws, with vertebrae, breaks and sectors as the assessment's own steps kept them.
 
     :param store: the one that was given to `assess` for this very assessment; what it kept of earlier ones is left.
+        Where it left the alignment for later, the curves of the whole spine stay as they were, too.
     """
     now = {item.level: item.frame for item in assessment.levels}
     vertebrae = {item.level: item for item in store.results("vertebra").values() if now.get(item.level) == item.frame}
@@ -141,7 +192,8 @@ def marks_from(assessment: Assessment, store: Increment, levels: Collection[Leve
     involved = {item.level.value: item.level for item in assessment.scored}
     breaks = {involved[place]: found for place, found in store.results("cortex").items() if place in involved}
     wbb = {involved[place]: zones for place, (_, zones) in store.results("extent").items() if place in involved}
-    yield from marks_of(assessment, spine, levels=levels, breaks=breaks, wbb=wbb)
+    waits = any(step == "alignment" for step, _ in store.pending)
+    yield from marks_of(assessment, spine, levels=levels, breaks=breaks, wbb=wbb, kept=kept, waits=waits)
 
 
 def marks_of(
@@ -151,32 +203,50 @@ def marks_of(
     levels: Collection[Level] | None = None,
     breaks: Mapping[Level, CorticalBreaks] | None = None,
     wbb: Mapping[Level, WbbZones] | None = None,
+    kept: KeptMarks | None = None,
+    waits: bool = False,
 ) -> Iterator[Mark]:
     """Everything to draw for an assessment, one mark after the other; what is unknown has no mark.
 
     :param spine: the measured vertebrae behind the assessment; without them there are names and involved parts only.
     :param levels: whose heights, endplates, angles and slips to draw; by default the scored ones.
     :param breaks: cortical breaks by level, where measured; `wbb` likewise.
+    :param kept: the marks of the assessments before this one.
+    :param waits: whether the curves of the whole spine can stay as they were.
     """
+    kept = kept if kept is not None else KeptMarks()
     wanted = {item.level for item in assessment.scored} if levels is None else set(levels)
     yield from _names(assessment, spine)
     for item in assessment.scored:
         yield from _parts(item)
     if spine is None:
         return
-    marks = landmarks(spine)
-    for level in spine.vertebrae:
+    marks, everything = landmarks(spine), tuple(spine.vertebrae.values())
+    for level, vertebra in spine.vertebrae.items():
         if level in wanted:
-            yield from _heights(spine[level])
-            yield from _endplates(spine[level], marks)
-            yield from _breaks(level, (breaks or {}).get(level))
-            yield from _ring(spine[level], (wbb or {}).get(level))
+            lesion = ((breaks or {}).get(level), (wbb or {}).get(level))
+            # The sacrum takes its endplate and its front from the vertebrae above.
+            seen = everything if level is Level.S1 else (vertebra,)
+            yield from kept.of(level, (*seen, *lesion), partial(_level, vertebra, marks, *lesion))
     for above, below in neighbors(spine):
         if above in wanted or below in wanted:
-            yield from _segment(spine, marks, above, below)
-            yield from _slip(marks, above, below)
-    yield from _curves(spine)
-    yield from _cobb(marks)
+            pair = everything if below is Level.S1 else (spine[above], spine[below])
+            yield from kept.of((above, below), pair, partial(_pair, spine, marks, above, below))
+    yield from kept.of("curves", everything, lambda: (*_curves(spine), *_cobb(marks)), waits=waits)
+
+
+def _level(
+    vertebra: Vertebra, marks: Landmarks, breaks: CorticalBreaks | None, zones: WbbZones | None
+) -> Iterator[Mark]:
+    yield from _heights(vertebra)
+    yield from _endplates(vertebra, marks)
+    yield from _breaks(vertebra.level, breaks)
+    yield from _ring(vertebra, zones)
+
+
+def _pair(spine: Spine, marks: Landmarks, above: Level, below: Level) -> Iterator[Mark]:
+    yield from _segment(spine, marks, above, below)
+    yield from _slip(marks, above, below)
 
 
 def _names(assessment: Assessment, spine: Spine | None) -> Iterator[Mark]:

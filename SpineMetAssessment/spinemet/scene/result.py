@@ -26,6 +26,7 @@ from spinemet.scene.mark_nodes import mark_steps, remove_displayed, remove_marks
 from spinemet.scene.marks import Mark, marks_of
 from spinemet.scene.markups import evidence_of, fill_markups, set_display
 from spinemet.scene.roles import (
+    RESULT,
     ROLE_ASSESSMENT,
     ROLE_EVIDENCE,
     ROLE_REFERENCE,
@@ -121,11 +122,13 @@ def show_steps(
     previous: Assessment | None = None,
     marks: Iterable[Mark] | None = None,
     texts: LevelTexts | None = None,
+    keep: bool = True,
 ) -> Generator[None, None, SceneResult]:
     """What `show_assessment` does, in steps of a few milliseconds, so that nobody waits for a regrade.
 
     :param previous: what the scene shows now; nodes of levels that are the same in both are left alone.
     :param texts: what was written of the assessments before this one.
+    :param keep: also write the JSON. Otherwise the caller does, once the assessment is complete.
     """
     reference = volumes.get(assessment.reference)
     if reference is None:
@@ -145,8 +148,9 @@ def show_steps(
     yield
     fill_table(table, assessment)
     yield
-    text.SetText((texts or LevelTexts()).text(assessment))
-    yield
+    if keep:
+        text.SetText((texts or LevelTexts()).text(assessment))
+        yield
     evidence = yield from _show_evidence(scene, parameter, assessment, previous)
     if segmentation is not None:
         _color_bones(segmentation, assessment)
@@ -170,9 +174,13 @@ def remove_assessment(scene: Any, parameter_node: Any) -> None:
 
     Marks that a person moved go, too. Bones take their own colors again.
     """
+    # It measures along the canal, which opening the module must not wait for.
+    from spinemet.scene.epidural import remove_epidural
+
     segmentation = parameter_node.GetNodeReference(ROLE_SEGMENTATION)
     with _renders_blocked():
         remove_marks(scene, parameter_node)
+        remove_epidural(scene, parameter_node)
         for role in (ROLE_EVIDENCE, ROLE_TABLE, ROLE_ASSESSMENT):
             count = parameter_node.GetNumberOfNodeReferences(role)
             for node in [parameter_node.GetNthNodeReference(role, index) for index in range(count)]:
@@ -270,13 +278,22 @@ def _own(scene: Any, parameter: Any, role: str, kind: str, name: str) -> Any:
     if node is None:
         node = scene.AddNewNodeByClass(kind, name)
         parameter.SetNodeReferenceID(role, node.GetID())
+    if node.GetAttribute(RESULT) != role:
+        node.SetAttribute(RESULT, role)
     return node
 
 
 def _refer_to(parameter: Any, role: str, nodes: Collection[Any]) -> None:
+    """Reference just these nodes; who watches the parameter node hears of it once, and only of a change."""
+    wanted = [node.GetID() for node in nodes]
+    count = parameter.GetNumberOfNodeReferences(role)
+    if wanted == [parameter.GetNthNodeReferenceID(role, index) for index in range(count)]:
+        return
+    was_modifying = parameter.StartModify()
     parameter.RemoveNodeReferenceIDs(role)
-    for node in nodes:
-        parameter.AddNodeReferenceID(role, node.GetID())
+    for node_id in wanted:
+        parameter.AddNodeReferenceID(role, node_id)
+    parameter.EndModify(was_modifying)
 
 
 def _show_evidence(

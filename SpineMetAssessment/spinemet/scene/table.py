@@ -26,18 +26,37 @@ def rows(assessment: Assessment) -> list[tuple[str, ...]]:
 
 def fill_table(node: Any, assessment: Assessment) -> None:
     """Write the assessment into a vtkMRMLTableNode, replacing what it held."""
+    # The file form is tab separated lines, whose reader ends a cell at a straight quotation mark.
+    wanted = [tuple(" ".join(cell.replace('"', "'").split()) for cell in row) for row in rows(assessment)]
     was_modifying = node.StartModify()
-    node.RemoveAllColumns()
-    for name, cells in zip(columns(), zip(*rows(assessment), strict=True), strict=True):
-        column = vtk.vtkStringArray()
-        column.SetName(name)
-        for cell in cells:
-            # The file form is tab separated lines, whose reader ends a cell at a straight quotation mark.
-            column.InsertNextValue(" ".join(cell.replace('"', "'").split()))
-        node.AddColumn(column)
-    node.SetUseFirstColumnAsRowHeader(True)
-    node.SetLocked(True)
+    if not _update(node.GetTable(), wanted):
+        node.RemoveAllColumns()
+        for name, cells in zip(columns(), zip(*wanted, strict=True), strict=True):
+            column = vtk.vtkStringArray()
+            column.SetName(name)
+            for cell in cells:
+                column.InsertNextValue(cell)
+            node.AddColumn(column)
+        node.SetUseFirstColumnAsRowHeader(True)
+        node.SetLocked(True)
     node.EndModify(was_modifying)
+
+
+def _update(table: Any, wanted: list[tuple[str, ...]]) -> bool:
+    """Write the cells that changed; False, and nothing written, where the table has other rows or columns."""
+    names = [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())]
+    if names != list(columns()) or table.GetNumberOfRows() != len(wanted):
+        return False
+    changed = False
+    for index, cells in enumerate(zip(*wanted, strict=True)):
+        column = table.GetColumn(index)
+        for row, cell in enumerate(cells):
+            if column.GetValue(row) != cell:
+                column.SetValue(row, cell)
+                changed = True
+    if changed:
+        table.Modified()
+    return True
 
 
 def _row(item: LevelAssessment) -> tuple[str, ...]:
@@ -71,9 +90,10 @@ def _totals(result: SinsResult) -> str:
 
 def _points(finding: Finding) -> str:
     possible = ", ".join(map(str, finding.possible))
+    waits = " (being measured again)" if finding.outdated else ""
     if finding.points is None:
-        return f"unknown ({possible})"
-    return possible if len(finding.possible) == 1 else f"{finding.points} (possible {possible})"
+        return f"unknown ({possible}){waits}"
+    return (possible if len(finding.possible) == 1 else f"{finding.points} (possible {possible})") + waits
 
 
 def _source(finding: Finding) -> str:

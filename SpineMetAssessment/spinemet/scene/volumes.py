@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,16 +75,18 @@ def ref_from_volume(node: Any) -> ImageRef | None:
     """What the volume is, from its attributes; None when SpineMet has not named it."""
     if node.GetAttribute(_attribute("key")) is None:
         return None
-    plain: dict[str, Any] = {}
-    for item in fields(ImageRef):
-        text = node.GetAttribute(_attribute(item.name))
-        if text is not None:
-            plain[item.name] = text
+    texts = tuple((name, node.GetAttribute(attribute)) for name, attribute in _ATTRIBUTES)
+    return _ref_of(texts, node.GetName())
+
+
+@lru_cache(maxsize=64)
+def _ref_of(texts: tuple[tuple[str, str | None], ...], name: str) -> ImageRef:
+    plain: dict[str, Any] = {key: text for key, text in texts if text is not None}
     if "kvp" in plain:
         plain["kvp"] = float(plain["kvp"])
     if "contrast" in plain:
         plain["contrast"] = plain["contrast"] == "True"
-    return from_plain(ImageRef, plain, node.GetName())
+    return from_plain(ImageRef, plain, name)
 
 
 def set_ref(node: Any, ref: ImageRef) -> None:
@@ -170,6 +173,10 @@ def _resample_under(parent: Any, local: Image, grid: Grid) -> Image:
 def _attribute(field_name: str) -> str:
     """ "series_uid" as "SpineMet.SeriesUid"."""
     return ATTRIBUTE_PREFIX + "".join(word.capitalize() for word in field_name.split("_"))
+
+
+_ATTRIBUTES = tuple((item.name, _attribute(item.name)) for item in fields(ImageRef))
+"""Fields of an ImageRef, each with the attribute that holds it."""
 
 
 def _default_name(ref: ImageRef | None) -> str:

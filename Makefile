@@ -36,7 +36,7 @@ bench: environment  ## Benchmarks: a table, and out/bench.json
 	@$(BIN)/python Testing/bench/run.py --json out/bench.json
 
 screenshots: environment  ## Draw the pictures in Resources/Screenshots anew
-	@$(BIN)/python Testing/gui/screenshot.py Resources/Screenshots --only panel
+	@$(BIN)/python Testing/gui/screenshot.py Resources/Screenshots --only panel,register,outline,epidural,workspace
 	@$(BIN)/python Testing/pictures.py Resources/Screenshots
 
 lists: environment  ## Rewrite the lists in SpineMetAssessment/CMakeLists.txt from the tree

@@ -3,6 +3,7 @@
 import sys
 
 import slicer
+import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -34,9 +35,11 @@ class SpineMetAssessment(ScriptedLoadableModule):
         parent.dependencies = ["Segmentations", "Markups", "Tables", "Texts", "SubjectHierarchy"]
         parent.contributors = ["SpineMet developers"]
         parent.helpText = _("""
-Grades spinal metastases from outlined vertebrae and lesions: SINS for every level, with the measurement behind each
-component and where to look. Work from top to bottom: Study, Outline, Assess, Report; each panel can be used alone. The
-? at the top explains the open panels and lists the keys.
+Grades spinal metastases from outlined vertebrae and lesions: SINS and ESCC for every level, with the measurement
+behind each grade and where to look. Work from top to bottom: Study loads images and says what they stand for, Register
+brings MR and PET onto the CT, Outline imports or paints vertebrae and lesions, Assess grades stability, Epidural
+grades the canal, Report previews and exports. Each panel can be used alone. The ? at the top explains the open panels
+and lists the keys.
 <br><br><b>Research use only.</b> The software suggests, a clinician confirms. Not a medical device.
 """)
         parent.acknowledgementText = _("""
@@ -95,6 +98,7 @@ class SpineMetAssessmentWidget(ScriptedLoadableModuleWidget, Host):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onBatchEnd)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -105,6 +109,7 @@ class SpineMetAssessmentWidget(ScriptedLoadableModuleWidget, Host):
         self.logic.forget()
 
     def enter(self) -> None:
+        self.removeOrphans()
         self.initializeParameterNode()
         for panel in self.panels:
             panel.enter()
@@ -132,17 +137,29 @@ class SpineMetAssessmentWidget(ScriptedLoadableModuleWidget, Host):
         self._reenter()
 
     def onNodeAdded(self, caller, event) -> None:
-        if self._followsNodes():
+        # In a batch the end is waited for.
+        if self._parameterNode is not None and not slicer.mrmlScene.IsBatchProcessing():
             self.refreshSoon()
 
-    def onNodeRemoved(self, caller, event) -> None:
-        if not self._followsNodes():
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeRemoved(self, caller, event, node) -> None:
+        scene = slicer.mrmlScene
+        if scene.IsClosing():
+            return
+        self.logic.noteRemoved(node)
+        self.orphansLeft = True
+        if not scene.IsBatchProcessing():
+            self.onBatchEnd(caller, event)
+
+    def onBatchEnd(self, caller, event) -> None:
+        """Nodes were removed, one or many: let go of them, and clear away what they left behind."""
+        if self._parameterNode is None or not self.orphansLeft:
             return
         self.logic.letGoOfRemoved()
         if slicer.mrmlScene.IsNodePresent(self._parameterNode.parameterNode):
-            self.refreshSoon(orphans=True)
+            self.refreshSoon()
         else:
-            self.logic.removeOrphans()
+            self.removeOrphans()
             self.initializeParameterNode()
 
     def onReload(self) -> None:
@@ -155,10 +172,6 @@ class SpineMetAssessmentWidget(ScriptedLoadableModuleWidget, Host):
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
         self.logic.selectDefaults(self._parameterNode)
-
-    def _followsNodes(self) -> bool:
-        """Whether to look at single nodes that come or go; in a batch the end is waited for."""
-        return self._parameterNode is not None and not slicer.mrmlScene.IsBatchProcessing()
 
     def _reenter(self) -> None:
         if self.parent.isEntered:
@@ -205,6 +218,15 @@ class SpineMetAssessmentTest(ScriptedLoadableModuleTest):
         makeSyntheticPatient(None)
         with tempfile.TemporaryDirectory() as folder:
             Scenarios.wholeSession(self._widget(), folder)
+
+    def test_a_level_is_scored_by_pick_lists_alone(self) -> None:
+        import tempfile
+
+        volume, widget = self._volume(), self._widget()
+        widget.logic.setRole(volume, "CT")
+        widget._parameterNode.referenceVolume = volume
+        with tempfile.TemporaryDirectory() as folder:
+            Scenarios.sessionByHand(widget, folder, "T11")
 
     def _widget(self):
         slicer.util.selectModule("SpineMetAssessment")

@@ -22,8 +22,11 @@ class AssessLogic(AnswerLogic):
         self._fresh: Any = (None, None)
         # The text that was read last, and what it said.
         self._read: Any = (None, None)
-        # What was written of the last assessment, level by level.
+        # What was written of the last assessment, level by level, and the marks that were drawn of it.
         self._texts: Any = None
+        self._drawn: Any = None
+        # Whether what is shown may lack details, and is not in the scene's JSON.
+        self._unkept = False
         # Assessments of other time points by node ID, with the time of their text.
         self._priors: dict[str, Any] = {}
         # The segmentation whose lesions were chosen last, by parameter node: IDs.
@@ -74,6 +77,8 @@ class AssessLogic(AnswerLogic):
             return _("Choose the segmentation that outlines the vertebrae.")
         if parameterNode.segmentation.GetSegmentation().GetNumberOfSegments() == 0:
             return _("The segmentation is empty: outline the vertebrae, or import a label map.")
+        if not self.levelsOf(parameterNode.segmentation):
+            return _("No segment is recognized as a vertebra; name the segments by level, such as L3 or vertebrae_L3.")
         return ""
 
     def presentLesions(self, parameterNode: Any) -> list[str]:
@@ -99,9 +104,7 @@ class AssessLogic(AnswerLogic):
         self.updateLesionSegments(parameterNode)
         _image, _ref, vertebrae, lesions = self._readInputs(parameterNode)
         if not vertebrae.present:
-            raise BadInput(
-                _("No segment is recognized as a vertebra; name the segments by level, such as L3 or vertebrae_L3.")
-            )
+            raise BadInput(_("Every vertebra's segment is empty; paint the vertebrae, or import a label map."))
         assessment = self.gradeOf(parameterNode)(vertebrae, lesions, part(progress, 0.1, 0.9))
         for _step in self.showSteps(parameterNode, assessment):
             pass
@@ -109,38 +112,30 @@ class AssessLogic(AnswerLogic):
 
     def gradeOf(self, parameterNode: Any) -> Any:
         """What grades the label maps that it is given, with the answers of this moment; it touches no node."""
-        from spinemet.assess import assess
         from spinemet.increment import Increment
 
         self._store = self._store or Increment()
         image, ref = self._watch(parameterNode).image, self.roleOf(parameterNode.referenceVolume).ref
-        patient, timePoint = self.patient(parameterNode.referenceVolume), self.timePoint(parameterNode)
-        answers, store, prior = self.answers(parameterNode), self._store, self.prior(parameterNode)
+        known = {
+            "patient": self.patient(parameterNode.referenceVolume),
+            "time_point": self.timePoint(parameterNode),
+            "answers": self.answers(parameterNode),
+            "prior": self.prior(parameterNode),
+        }
+        return _Grade(self._store, image, ref, known)
 
-        def grade(vertebrae: Any, lesions: Any, progress: Any) -> Any:
-            return assess(
-                image,
-                ref,
-                vertebrae,
-                lesions if lesions.present else None,
-                patient=patient,
-                time_point=timePoint,
-                answers=answers,
-                prior=prior,
-                store=store,
-                progress=progress,
-            )
+    def showSteps(self, parameterNode: Any, assessment: Any, keep: bool = True) -> Any:
+        """Show an assessment in the scene, in steps of a few milliseconds.
 
-        return grade
-
-    def showSteps(self, parameterNode: Any, assessment: Any) -> Any:
-        """Show an assessment in the scene, in steps of a few milliseconds."""
+        :param keep: write it as JSON, too; otherwise `keepSteps` does when it is complete.
+        """
         from spinemet.errors import BadInput
         from spinemet.scene.level_texts import LevelTexts
-        from spinemet.scene.marks import marks_from
+        from spinemet.scene.marks import KeptMarks, marks_from
         from spinemet.scene.result import show_steps
 
         self._texts = self._texts or LevelTexts()
+        self._drawn = self._drawn or KeptMarks()
         try:
             previous = self.assessment(parameterNode)
         except BadInput:
@@ -154,12 +149,27 @@ class AssessLogic(AnswerLogic):
             existing=parameterNode.parameterNode,
             lesion_segment_ids=list(parameterNode.lesionSegmentIDs),
             previous=previous,
-            marks=marks_from(assessment, self._store) if self._store is not None else None,
+            marks=marks_from(assessment, self._store, kept=self._drawn) if self._store is not None else None,
             texts=self._texts,
+            keep=keep,
         )
         text = self._textNode(parameterNode.parameterNode)
         self._fresh = (text, key)
         self._read = ((text, text.GetMTime()), assessment)
+        self._unkept = not keep
+
+    def keepSteps(self, parameterNode: Any) -> Any:
+        """Write the assessment that was shown last as JSON, in steps of a few milliseconds."""
+        assessment = self.assessment(parameterNode)
+        written = yield from self._texts.steps(assessment)
+        text = self._textNode(parameterNode.parameterNode)
+        text.SetText(written)
+        self._read = ((text, text.GetMTime()), assessment)
+        self._unkept = False
+
+    def completed(self, parameterNode: Any) -> Any:
+        """The assessment with all its details, as it may leave the program; None before the first."""
+        return self.assess(parameterNode) if self._unkept else self.assessment(parameterNode)
 
     def scoreByHand(self, parameterNode: Any) -> Any:
         """Score from answers alone, without any outline; returns the assessment.
@@ -186,9 +196,9 @@ class AssessLogic(AnswerLogic):
     def regrade(self, parameterNode: Any, progress: Any = None) -> Any:
         """Grade again after an answer: with the outlines where they were measured, else from answers alone."""
         current = self.assessment(parameterNode)
-        if current is not None and current.inputs:
+        if self.measured(parameterNode):
             return self.assess(parameterNode, progress)
-        if current is None and not self.whatIsMissing(parameterNode):
+        if current is None and not self.whatIsMissing(parameterNode) and self._readInputs(parameterNode)[2].present:
             return self.assess(parameterNode, progress)
         return self.scoreByHand(parameterNode)
 
@@ -208,6 +218,16 @@ class AssessLogic(AnswerLogic):
             self._read = ((text, text.GetMTime()), found)
         return self._read[1]
 
+    def measured(self, parameterNode: Any) -> bool:
+        """Whether there is an assessment that was measured on outlines, and not said by people alone."""
+        from spinemet.errors import BadInput
+
+        try:
+            assessment = self.assessment(parameterNode)
+        except BadInput:
+            return False
+        return assessment is not None and bool(assessment.inputs)
+
     def stale(self, parameterNode: Any) -> tuple[str, ...]:
         """Which inputs changed since the assessment was made: "image", "vertebrae", "lesions", "outlines".
 
@@ -216,9 +236,9 @@ class AssessLogic(AnswerLogic):
         """
         from spinemet import scene
 
-        text = self._textNode(parameterNode.parameterNode)
-        if text is None:
+        if not self.measured(parameterNode):
             return ()
+        text = self._textNode(parameterNode.parameterNode)
         key = self._inputsNow(parameterNode)
         if self._fresh[0] is not text:
             changed = scene.stale_inputs(parameterNode.parameterNode)
@@ -272,7 +292,7 @@ class AssessLogic(AnswerLogic):
 
         from spinemet.scene.table import columns, rows
 
-        assessment = self.assessment(parameterNode)
+        assessment = self.completed(parameterNode)
         if assessment is None:
             return ""
         seen = [row for row, item in zip(rows(assessment), assessment.levels, strict=True) if _wasSeen(item)]
@@ -292,15 +312,6 @@ class AssessLogic(AnswerLogic):
             raise BadInput(_("There is no table yet; press Assess first."))
         with written_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8-sig")
-
-    def removeOrphans(self) -> None:
-        """Remove what of ours belonged to nodes that a person deleted: marks, evidence, displays, clipping planes."""
-        from spinemet.scene.bone_look import remove_clip_orphans
-        from spinemet.scene.mark_nodes import ROLE_MARKS, remove_orphans
-        from spinemet.scene.roles import ROLE_EVIDENCE
-
-        remove_clip_orphans(slicer.mrmlScene)
-        remove_orphans(slicer.mrmlScene, self.getAllParameterNodes(), (ROLE_MARKS, ROLE_EVIDENCE))
 
     def focus(self, parameterNode: Any, level: str) -> None:
         """Show the marks of one level, and those of the whole spine."""
@@ -351,6 +362,32 @@ class AssessLogic(AnswerLogic):
                 voxels = segment.GetRepresentation(segments.GetSourceRepresentationName())
                 outlines.append((segmentID, segment.GetName(), segment.GetLabelValue(), voxels and voxels.GetMTime()))
         return {"image": image, "outlines": outlines, "lesions": list(parameterNode.lesionSegmentIDs)}
+
+
+class _Grade:
+    """Grades label maps, with all that is known of the study."""
+
+    def __init__(self, store: Any, image: Any, ref: Any, known: dict[str, Any]) -> None:
+        self._store, self._image, self._ref, self._known = store, image, ref, known
+
+    @property
+    def pending(self) -> bool:
+        """Whether the last call left something as it was before the edit."""
+        return bool(self._store.pending)
+
+    def __call__(self, vertebrae: Any, lesions: Any, progress: Any, *, details: bool = True) -> Any:
+        from spinemet.assess import assess
+
+        return assess(
+            self._image,
+            self._ref,
+            vertebrae,
+            lesions if lesions.present else None,
+            store=self._store,
+            details=details,
+            progress=progress,
+            **self._known,
+        )
 
 
 def _wasSeen(item: Any) -> bool:

@@ -113,7 +113,7 @@ class AssessPanel(Panel):
             self._showLevel()
             self._questions.show()
         except SpineMetError as error:
-            self.host.showMessage(str(error))
+            self.host.complain(error)
         finally:
             self._filling = False
 
@@ -231,9 +231,11 @@ class AssessPanel(Panel):
     # What the logic tells
 
     def onRegraded(self) -> None:
+        """The new scores at once; what else hangs on them, in this panel and the others, right after."""
         self._liveSaid = ""
         if self.parameterNode is not None:
-            self.host.refresh()
+            self.refresh()
+            self.host.refreshSoon()
 
     def onLiveFailed(self, sentence: str) -> None:
         self._liveSaid = sentence
@@ -250,10 +252,18 @@ class AssessPanel(Panel):
 
         :param first: grade also where nothing was assessed so far.
         """
+        from spinemet.errors import Cancelled
+
+        before = self.parameterNode.answers
         with self.host.running(_("The answer could not be kept.")) as progress:
             change(self.parameterNode, *arguments, **named)
-            if first or (self._assessment is not None and not self._stale):
-                self.logic.regrade(self.parameterNode, progress)
+            try:
+                if first or (self._assessment is not None and not self._stale):
+                    self.logic.regrade(self.parameterNode, progress)
+            except Cancelled:
+                if self.parameterNode.answers != before:
+                    self.logic.undo(self.parameterNode)
+                raise
         self.host.refresh()
 
     # What the scene holds
@@ -281,7 +291,7 @@ class AssessPanel(Panel):
                 else:
                     self._assessment = self.logic.regrade(node)
         except SpineMetError as error:
-            self.host.showMessage(str(error))
+            self.host.complain(error)
         self.logic.follow(node)
 
     def _finding(self, component: str) -> Any:

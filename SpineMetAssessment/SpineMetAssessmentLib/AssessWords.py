@@ -23,6 +23,12 @@ def totals(result: Any) -> str:
     return ", ".join(str(total) for total in possible)
 
 
+def outdated(result: Any) -> str:
+    """Which components are still as they were before the last edit; empty when none is."""
+    names = [name.replace("_", " ") for name, item in result.components.items() if item.outdated]
+    return _("being measured again: {components}").format(components=", ".join(names)) if names else ""
+
+
 def allTotals(result: Any) -> str:
     if len(result.possible_totals) == 1:
         return ""
@@ -47,12 +53,13 @@ def suggestion(finding: Any) -> str:
 
 
 def points(finding: Any) -> str:
-    """ "3", "2 ≈ 3" near a threshold, "0/1/3" while unknown."""
+    """ "3", "2 ≈ 3" near a threshold, "0/1/3" while unknown; with "…" while it is being measured again."""
+    waits = " …" if finding.outdated else ""
     if finding.points is None:
-        return "/".join(str(item) for item in finding.possible)
+        return "/".join(str(item) for item in finding.possible) + waits
     others = [str(item) for item in finding.possible if item != finding.points]
     near = "≈ " + ", ".join(others) if others else ("≈" if finding.near_threshold else "")
-    return f"{finding.points} {near}".strip()
+    return f"{finding.points} {near}".strip() + waits
 
 
 def source(finding: Any) -> str:

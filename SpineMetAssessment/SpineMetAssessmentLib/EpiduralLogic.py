@@ -1,6 +1,7 @@
 """EpiduralLogic: from outlines on an MR to ESCC grades in the assessment, by hand and live; nodes in, no widget."""
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from SpineMetAssessmentLib.LiveLogic import DEBOUNCE_MS, STROKE_MS, LiveLogic
+from SpineMetAssessmentLib.OutlineMarks import confirm, isUnedited, stampOf
 
 PARTS = ("canal", "sac", "cord", "tumor")
 SLICE_SECONDS = 0.012
@@ -19,7 +21,10 @@ _WORDS = {
     "sac": ("thecal sac", "dural sac", "thecal_sac", "dural_sac", "sac"),
     "cord": ("spinal cord", "cord", "spinal_cord", "myelon"),
     "tumor": ("tumor", "tumour", "lesion", "metasta", "epidural"),
+    "roots": ("nerve roots", "nerve root", "roots", "spinal nerve"),
 }
+AROUND_MM = 45.0
+"""What lies farther from the canal than this changes no measure; leaving it out keeps live grading fast."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,13 @@ class EpiduralChoice:
     :param volume: the MR (or CT) volume node; None while none is chosen.
     :param segmentation: the segmentation node with its outlines.
     :param segments: segment IDs by name of the part, see `PARTS`.
+    :param conus: name of the last level with cord, as a person says; empty where the outlined cord's end tells.
     """
 
     volume: Any = None
     segmentation: Any = None
     segments: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    conus: str = ""
 
     def of(self, part: str) -> tuple[str, ...]:
         """The segment IDs of a part."""
@@ -57,6 +64,12 @@ class EpiduralLogic(LiveLogic):
     def forget(self) -> None:
         self.unfollowCanal()
         self._canalStore: Any = None
+        # By volume's ID: what the image was cropped from, and the crop.
+        self._canalImages: dict[str, tuple[Any, Any]] = {}
+        # The outlined vertebrae that were read last: their key, their places, and a mask of all of them.
+        self._canalLevels: tuple[Any, Any, Any] = (None, None, None)
+        # By segment's node and ID: its stamp, and whether it is as SpineMet outlined it.
+        self._unedited: dict[tuple[str, str], tuple[Any, bool]] = {}
         # By parameter node's ID: the EpiduralDisease that was computed last, and the key of what it was made from.
         self._diseases: dict[str, tuple[Any, Any]] = {}
         super().forget()
@@ -71,12 +84,14 @@ class EpiduralLogic(LiveLogic):
         structures = {
             Structure.CANAL: "canal", Structure.THECAL_SAC: "sac", Structure.CORD: "cord", Structure.LESION: "tumor",
         }  # fmt: skip
-        found: dict[str, list[str]] = {part: [] for part in PARTS}
+        found: dict[str, list[str]] = {part: [] for part in (*PARTS, "roots")}
         outlines = outlines_of(segmentation)
         for segmentID in segmentation.GetSegmentation().GetSegmentIDs():
             outline = outlines.get(segmentID)
             name = (segmentation.GetSegmentation().GetSegment(segmentID).GetName() or "").strip().lower()
-            if outline is not None:
+            if name in _WORDS["roots"]:
+                part = "roots"
+            elif outline is not None:
                 part = structures.get(outline.structure, "")
             elif any(word in name for word in _WORDS["tumor"]):
                 part = "tumor"
@@ -149,11 +164,51 @@ class EpiduralLogic(LiveLogic):
             raise BadInput(missing)
         words = self.levelsWords(parameterNode, choice)
         if self._ownVertebrae(choice):
-            labels = labelmap_from_segmentation(choice.segmentation, choice.volume, _isBone)
-            places = self._canalIncrement().run("levels", "", (labels.image,), lambda: places_of_labels(labels))
-            return places, words
+            key = self._bonesKey(choice)
+            if self._canalLevels[0] != key:
+                labels = labelmap_from_segmentation(choice.segmentation, choice.volume, _isBone)
+                places = self._canalIncrement().run("levels", "", (labels.image,), lambda: places_of_labels(labels))
+                self._canalLevels = (key, places, labels.image.with_array(labels.image.array > 0))
+            return self._canalLevels[1], words
         assessment = self.assessment(parameterNode)
         return {item.level: item.frame.origin for item in assessment.levels if item.frame is not None}, words
+
+    def isMyelogram(self, volume: Any) -> bool:
+        """Whether a CT has contrast in the sac, as its header, or its series' description says."""
+        from spinemet.case import Role
+
+        said = self.roleOf(volume)
+        if said.role is not Role.CT:
+            return False
+        series = self._seriesOf(volume)
+        if series is not None and "myelogram" in series.traits:
+            return True
+        words = re.findall(r"[a-z]+", f"{said.ref.description} {volume.GetName() or ''}".lower())
+        return any(word.startswith("myelo") for word in words)
+
+    def outlineErrors(self, choice: EpiduralChoice) -> dict[str, float]:
+        """How far the edges of what SpineMet outlined may lie off, mm by part; nothing of what a person edited."""
+        from spinemet.segmentation.edge_error import EDGE_ERROR_MM
+
+        if choice.segmentation is None:
+            return {}
+        node = choice.segmentation
+        return {
+            part: length
+            for part, length in EDGE_ERROR_MM.items()
+            if any(self._isUnedited(node, segmentID) for segmentID in choice.of(part))
+        }
+
+    def confirmOutlines(self, choice: EpiduralChoice) -> None:
+        """A person found the edges of these outlines right: they count as their own from now on."""
+        confirm(choice.segmentation, [segmentID for part in PARTS for segmentID in choice.of(part)])
+
+    def _isUnedited(self, node: Any, segmentID: str) -> bool:
+        place, stamp = (node.GetID(), segmentID), stampOf(node, segmentID)
+        kept = self._unedited.get(place)
+        if kept is None or kept[0] != stamp:
+            kept = self._unedited[place] = (stamp, isUnedited(node, segmentID))
+        return kept[1]
 
     # Grading
 
@@ -170,12 +225,17 @@ class EpiduralLogic(LiveLogic):
         self._stopCanal()
         key = self._canalKey(choice)
         disease, words = self._epiduralCall(parameterNode, choice)(progress)
-        return self._keepDisease(parameterNode, choice, disease, words, key)
+        marrow = self._marrow(parameterNode, choice, disease)
+        return self._keepDisease(parameterNode, choice, disease, words, key, marrow)
 
     def epidural(self, parameterNode: Any) -> Any:
         """What the scene's assessment says of epidural disease, a spinemet EpiduralDetails; None without any."""
         assessment = self.assessment(parameterNode) if parameterNode is not None else None
         return assessment.epidural if assessment is not None else None
+
+    def hasGraded(self, parameterNode: Any) -> bool:
+        """Whether the canal was graded in this session, so that it can be graded again by itself."""
+        return parameterNode is not None and parameterNode.parameterNode.GetID() in self._diseases
 
     def epiduralStale(self, parameterNode: Any, choice: EpiduralChoice) -> bool:
         """Whether outlines or image changed since the grades were made, as far as this session knows."""
@@ -197,7 +257,7 @@ class EpiduralLogic(LiveLogic):
         else:
             self._writeEpidural(parameterNode, self._answered(parameterNode, current))
 
-    def showSteps(self, parameterNode: Any, assessment: Any) -> Any:
+    def showSteps(self, parameterNode: Any, assessment: Any, keep: bool = True) -> Any:
         # Who measures the CT knows nothing of the canal: what was graded there stays, with what people picked since.
         try:
             stored = self.assessment(parameterNode)
@@ -208,7 +268,7 @@ class EpiduralLogic(LiveLogic):
             known = [item for item in stored.images if item.key == stored.epidural.image]
             images = (*assessment.images, *(item for item in known if item not in assessment.images))
             assessment = replace(assessment, epidural=stored.epidural, images=images)
-        yield from super().showSteps(parameterNode, self._answered(parameterNode, assessment))
+        yield from super().showSteps(parameterNode, self._answered(parameterNode, assessment), keep)
 
     # Views
 
@@ -384,10 +444,13 @@ class EpiduralLogic(LiveLogic):
         """Read the nodes now; the call that is returned measures and touches none of them."""
         from spinemet.epidural import EpiduralOutlines, assess_epidural
         from spinemet.errors import BadInput
-        from spinemet.scene import image_from_volume
+        from spinemet.levels import Level
         from spinemet.scene.epidural import masks_of
+        from spinemet.segmentation.tumor_correct import region_of
 
-        masks = masks_of(choice.segmentation, choice.volume, {part: choice.of(part) for part in PARTS})
+        wanted = {part: choice.of(part) for part in PARTS}
+        wanted["roots"] = self.guessSegments(choice.segmentation)["roots"]
+        masks = masks_of(choice.segmentation, choice.volume, wanted, around_mm=AROUND_MM)
         if "canal" not in masks:
             raise BadInput(_("The canal is not outlined on this image; outline it in Outline."))
         places, words = self.levelsOn(parameterNode, choice)
@@ -396,22 +459,78 @@ class EpiduralLogic(LiveLogic):
         if tumor is None and choice.of("tumor"):
             # A segment that was chosen and is empty says that there is no tumor; none chosen says nothing.
             tumor = masks["canal"].with_array(masks["canal"].array & False)
-        outlines = EpiduralOutlines(masks["canal"], masks.get("sac"), masks.get("cord"), tumor)
-        images = {role: image_from_volume(choice.volume)}
+        outlines = EpiduralOutlines(
+            masks["canal"], masks.get("sac"), masks.get("cord"), tumor, roots=masks.get("roots")
+        )
+        grid = masks["canal"].grid
+        images = self._imagesRound(parameterNode, choice, grid)
+        bone = self._canalLevels[2] if self._ownVertebrae(choice) else None
+        if bone is not None:
+            bone = bone.crop(region_of(bone.grid, grid))
+        conus = Level.parse(choice.conus) if choice.conus else None
+        myelogram, errors = self.isMyelogram(choice.volume), self.outlineErrors(choice)
 
         def call(progress: Any) -> Any:
-            disease = assess_epidural(outlines, places, role=role, images=images, store=store, progress=progress)
+            disease = assess_epidural(
+                outlines, places, role=role, myelogram=myelogram, images=images, bone=bone, conus=conus,
+                outline_error_mm=errors, store=store, progress=progress,
+            )  # fmt: skip
             return disease, words
 
         return call
 
-    def _keepDisease(self, parameterNode: Any, choice: EpiduralChoice, disease: Any, words: str, key: Any) -> Any:
+    def _imagesRound(self, parameterNode: Any, choice: EpiduralChoice, grid: Any) -> dict[Any, Any]:
+        """The graded image and what else of the study lies in its space, by role, round a grid; kept for reuse."""
+        from spinemet.errors import SpineMetError
+        from spinemet.scene import image_from_volume
+
+        here = self.roleOf(choice.volume)
+        found: dict[Any, Any] = {}
+        for volume in (choice.volume, *self.studyVolumes(parameterNode)):
+            said = self.roleOf(volume)
+            alike = volume is choice.volume or (bool(here.ref.frame) and said.ref.frame == here.ref.frame)
+            if not alike or said.role in found or not (said.role.is_mr or said.role.value == "CT"):
+                continue
+            parent = volume.GetParentTransformNode()
+            moved = parent.GetTransformToWorldMTime() if parent else 0
+            key = (volume.GetImageData().GetMTime(), moved, grid.shape, grid.place)
+            kept = self._canalImages.get(volume.GetID())
+            if kept is None or kept[0] != key:
+                try:
+                    kept = (key, image_from_volume(volume).crop_around(grid.corners, 2.0))
+                except SpineMetError:
+                    continue
+                self._canalImages[volume.GetID()] = kept
+            found[said.role] = kept[1]
+        return found
+
+    def _marrow(self, parameterNode: Any, choice: EpiduralChoice, disease: Any) -> Any:
+        """Marrow of the levels that tumor involves, where vertebrae are outlined on this MR; not while one paints."""
+        from spinemet.anatomy.epidural import marrow_of_levels
+        from spinemet.scene import labelmap_from_segmentation
+        from spinemet.scene.epidural import masks_of
+
+        if not self.roleOf(choice.volume).role.is_mr or not self._ownVertebrae(choice):
+            return {}
+        tumor = masks_of(choice.segmentation, choice.volume, {"tumor": choice.of("tumor")}).get("tumor")
+        if tumor is None:
+            return {}
+        labels = labelmap_from_segmentation(choice.segmentation, choice.volume, _isBone)
+        images = self._imagesRound(parameterNode, choice, disease.cuts.grid)
+        return marrow_of_levels(images, labels, tumor)
+
+    def _keepDisease(
+        self, parameterNode: Any, choice: EpiduralChoice, disease: Any, words: str, key: Any, marrow: Any = None
+    ) -> Any:
         from spinemet.epidural import describe
+        from spinemet.epidural_files import error_notes
         from spinemet.scene.epidural import rulers_of
 
         ref = self.roleOf(choice.volume).ref
-        answers = self.answers(parameterNode)
-        details = describe(disease, image=ref.key, role=ref.role, placed_by=words, answers=answers)
+        details = describe(
+            disease, image=ref.key, role=ref.role, placed_by=words, answers=self.answers(parameterNode),
+            marrow=marrow, notes=error_notes(self.outlineErrors(choice)),
+        )  # fmt: skip
         if self.assessment(parameterNode) is None:
             # The canal alone: nothing else was measured, and nothing else is scored.
             if not parameterNode.referenceVolume:
@@ -518,10 +637,19 @@ class EpiduralLogic(LiveLogic):
         self._canalStore = self._canalStore or Increment()
         return self._canalStore
 
+    def _bonesKey(self, choice: EpiduralChoice) -> Any:
+        """Cheap to ask for; equal keys mean that no outlined vertebra changed."""
+        from spinemet.scene import outlines_of
+
+        segments = choice.segmentation.GetSegmentation()
+        bones = tuple(key for key, item in outlines_of(choice.segmentation).items() if _isBone(item))
+        names = tuple((key, segments.GetSegment(key).GetName()) for key in bones)
+        return names, self._canalKey(replace(choice, segments=(("bones", bones),)))
+
     def _canalKey(self, choice: EpiduralChoice) -> Any:
         """Cheap to ask for; equal keys mean that nothing changed."""
         volume, segmentation = choice.volume, choice.segmentation
-        key: list[Any] = [volume.GetID() if volume else "", segmentation.GetID() if segmentation else ""]
+        key: list[Any] = [volume.GetID() if volume else "", segmentation.GetID() if segmentation else "", choice.conus]
         if volume and volume.GetImageData():
             key.append(volume.GetImageData().GetMTime())
         for node in (volume, segmentation):
@@ -534,6 +662,7 @@ class EpiduralLogic(LiveLogic):
                     segment = segments.GetSegment(segmentID)
                     voxels = segment.GetRepresentation(segments.GetSourceRepresentationName()) if segment else None
                     key.append((part, segmentID, voxels.GetMTime() if voxels else 0))
+            key.append(sorted(self.outlineErrors(choice)))
         return key
 
     def _epiduralFolder(self, node: Any) -> int:

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from SpineMetAssessmentLib.EpiduralLogic import PARTS, EpiduralChoice
-from SpineMetAssessmentLib.EpiduralPlot import EpiduralPlot, legend
+from SpineMetAssessmentLib.EpiduralPlot import EpiduralPlot, isDark, legend
 from SpineMetAssessmentLib.LevelTable import fitRows
 from SpineMetAssessmentLib.Panel import Panel
 
@@ -32,6 +32,7 @@ class EpiduralPanelState:
     mrVolume - The image on which the canal is outlined.
     outlines - The segmentation with canal, sac, cord and tumor.
     canal, sac, cord, tumor - Segment IDs: empty as tags and names say, "-" for none, "*" for all lesions.
+    conus - The last level with cord as a person says; empty as the outlined cord ends.
     level - The level whose measures are shown.
     live - Every edit is graded at once.
     """
@@ -42,6 +43,7 @@ class EpiduralPanelState:
     sac: str = ""
     cord: str = ""
     tumor: str = ""
+    conus: str = ""
     level: str = ""
     live: bool = True
 
@@ -63,15 +65,21 @@ class EpiduralPanel(Panel):
 
         self._filling = False
         self._details: Any = None
+        self._worst: Any = None
+        # What is chosen, while everything is shown anew; outside of that it is asked for anew.
+        self._chosen: EpiduralChoice | None = None
         self._said = ""
         self._place: float | None = None
         self._crosshair: Any = None
         ui = self.ui
         self._plot = EpiduralPlot(ui.plotLabel)
-        ui.legendLabel.text = legend()
         self._parts = {part: getattr(ui, f"{part}ComboBox") for part in PARTS}
         for part, combo in self._parts.items():
             combo.activated.connect(partial(self.onSegment, part))
+        for name in ("", *_CONUS):
+            ui.conusComboBox.addItem(name or _("as outlined"), name)
+        ui.conusComboBox.activated.connect(self.onConus)
+        ui.confirmButton.clicked.connect(self.onConfirm)
         ui.gradeButton.clicked.connect(self.onGrade)
         ui.undoButton.clicked.connect(self.onUndo)
         ui.placeSlider.valueChanged.connect(self.onSlider)
@@ -82,7 +90,7 @@ class EpiduralPanel(Panel):
         ui.addLevelComboBox.activated.connect(self.onAddLevel)
         ui.straightenButton.clicked.connect(self.onStraighten)
         ui.plotButton.clicked.connect(self.onPlot)
-        for combo in (*self._parts.values(), ui.gradeComboBox, ui.addLevelComboBox):
+        for combo in (*self._parts.values(), ui.conusComboBox, ui.gradeComboBox, ui.addLevelComboBox):
             combo.scrollWheelEffect = ctk.ctkComboBox.NeverScroll
         for column, width in {_LEVEL: 42, _GRADE: 62, _SAID: 76}.items():
             ui.levelTable.setColumnWidth(column, width)
@@ -108,11 +116,18 @@ class EpiduralPanel(Panel):
     def state(self) -> str:
         if self._details is None:
             return ""
-        worst = self._details.worst
+        worst = self._worst
         if worst is None:
             return _("not graded")
         text = f"{worst.escc.level} ESCC {_gradeText(worst.escc)}"
         return f"{text} · {_('outdated')}" if self._stale() else text
+
+    def headline(self) -> str:
+        worst = self._worst
+        if worst is None:
+            return ""
+        text = f"{worst.escc.level} ESCC {_gradeText(worst.escc)} {_gradeWord(worst.escc)}"
+        return text + _(" (outdated)") if self._stale() else text
 
     def refresh(self) -> None:
         if self._filling:
@@ -120,21 +135,26 @@ class EpiduralPanel(Panel):
         self._filling = True
         try:
             self._details = self.logic.epidural(self.parameterNode)
+            self._worst = self._details.worst if self._details is not None else None
             self._chooseDefaults()
+            self._chosen = self.choice()
             self._showSegments()
             self._showInputs()
             self._showResult()
             self._showLevel()
+            choice = self._chosen
         finally:
-            self._filling = False
+            self._filling, self._chosen = False, None
         if self.parameterNode is not None:
             if self.panelState.live:
-                self.logic.followCanal(self.parameterNode, self.choice())
+                self.logic.followCanal(self.parameterNode, choice)
             else:
                 self.logic.unfollowCanal()
 
     def choice(self) -> EpiduralChoice:
         """Image and outlines as they are chosen now."""
+        if self._chosen is not None:
+            return self._chosen
         state = self.panelState
         if state is None:
             return EpiduralChoice()
@@ -153,7 +173,7 @@ class EpiduralPanel(Panel):
             else:
                 found = guessed[part] if part == "tumor" else guessed[part][:1]
             segments.append((part, found))
-        return EpiduralChoice(state.mrVolume or None, segmentation, tuple(segments))
+        return EpiduralChoice(state.mrVolume or None, segmentation, tuple(segments), state.conus)
 
     # What the user does
 
@@ -161,6 +181,25 @@ class EpiduralPanel(Panel):
         combo = self._parts[part]
         setattr(self.panelState, part, str(combo.itemData(combo.currentIndex) or ""))
         self.refresh()
+
+    def onConus(self, *_index: Any) -> None:
+        combo = self.ui.conusComboBox
+        self.panelState.conus = str(combo.itemData(combo.currentIndex) or "")
+        self._again()
+
+    def onConfirm(self, *_clicked: Any) -> None:
+        """The reader looked at what SpineMet outlined, and found its edges right."""
+        with self.host.running(_("The outlines could not be confirmed.")):
+            self.logic.confirmOutlines(self.choice())
+        self._again()
+
+    def _again(self) -> None:
+        """Grade again after a choice, as after an edit: at once where that was asked for."""
+        missing = self.logic.whatEpiduralWaitsFor(self.parameterNode, self.choice())
+        if self.logic.hasGraded(self.parameterNode) and self.panelState.live and not missing:
+            self.onGrade()
+        else:
+            self.refresh()
 
     def onGrade(self) -> None:
         with self.host.running(_("The canal could not be graded.")) as progress:
@@ -313,6 +352,16 @@ class EpiduralPanel(Panel):
         missing = self.logic.whatEpiduralWaitsFor(node, choice)
         words = self.logic.levelsWords(node, choice)
         ui.levelsWordsLabel.text = words or "–"
+        ui.conusComboBox.enabled = node is not None
+        said = self.panelState.conus if self.panelState is not None else ""
+        ui.conusComboBox.currentIndex = max(0, ui.conusComboBox.findData(said))
+        ours = self.logic.outlineErrors(choice)
+        ui.machineFrame.visible = bool(ours)
+        ui.machineLabel.text = _("By SpineMet, not edited: {parts}; ± is wider.").format(parts=", ".join(ours))
+        ui.machineLabel.toolTip = "; ".join(
+            _("{part}: edges within {length:g} mm in 95 of 100").format(part=part, length=length)
+            for part, length in ours.items()
+        )
         ui.gradeButton.enabled = not missing
         ui.gradeButton.toolTip = missing or _("Measure the canal cut by cut, and grade every level (ESCC 0 to 3).")
         ui.gradeButton.text = _("Grade again") if self._details is not None else _("Grade")
@@ -359,7 +408,7 @@ class EpiduralPanel(Panel):
             button.toolTip = why or tip
         if details is None:
             return
-        ui.summaryLabel.text = _summary(details)
+        ui.summaryLabel.text = _summary(details, self._worst)
         table = ui.levelTable
         table.blockSignals(True)
         table.rowCount = len(levels)
@@ -369,7 +418,7 @@ class EpiduralPanel(Panel):
                 cell = qt.QTableWidgetItem(text)
                 cell.setToolTip(tip)
                 # In bold a reason would be cut earlier.
-                if item is details.worst and column in (_LEVEL, _GRADE):
+                if item is self._worst and column in (_LEVEL, _GRADE):
                     font = cell.font()
                     font.setBold(True)
                     cell.setFont(font)
@@ -379,11 +428,12 @@ class EpiduralPanel(Panel):
         table.setCurrentCell(names.index(self._levelName()) if self._levelName() in names else -1, _LEVEL)
         table.blockSignals(False)
         if drawn:
+            ui.legendLabel.text = legend(isDark(ui.plotLabel))
             self._showPlot()
 
     def _showPlot(self) -> None:
         details, slider = self._details, self.ui.placeSlider
-        places, worst = details.profile.places, details.worst
+        places, worst = details.profile.places, self._worst
         self._plot.show(details, self._place, self._placeOf(worst) if worst is not None else None)
         slider.blockSignals(True)
         slider.minimum, slider.maximum = 0, int(places[-1] - places[0])
@@ -437,9 +487,12 @@ class EpiduralPanel(Panel):
             if ui.cutButton.enabled
             else _("The canal is not outlined at this level.")
         )
-        ui.measuresLabel.text = _measures(item) if item is not None else _("Nothing is measured at this level.")
+        lines = [_measures(item) if item is not None else _("Nothing is measured at this level.")]
+        ui.measuresLabel.text = "\n".join([*lines, *_beside(self._details, name)])
 
 
+_CONUS = ("T10", "T11", "T12", "L1", "L2", "L3", "L4")
+"""Levels at which the cord ends, tethered ones among them."""
 _TIPS = {
     "canal": _("The segment of the bony canal; without it the sac stands for it."),
     "sac": _("The segment of the thecal sac, with or without the cord in it."),
@@ -454,6 +507,11 @@ def _gradeText(result: Any) -> str:
         return "?"
     others = ", ".join(item.value for item in result.alternatives)
     return f"{result.grade.value} ≈ {others}" if others else str(result.grade.value)
+
+
+def _gradeWord(result: Any) -> str:
+    words = {True: _("high grade"), False: _("low grade")}
+    return words.get(result.high_grade(), _("low or high grade"))
 
 
 def _saidText(result: Any) -> str:
@@ -472,16 +530,33 @@ def _row(item: Any) -> tuple[list[str], list[str]]:
     return texts, [result.level.title, words, "", "\n".join(filter(None, tips))]
 
 
-def _summary(details: Any) -> str:
-    worst = details.worst
+def _summary(details: Any, worst: Any) -> str:
     if worst is None:
         return _("No level could be graded; this does not mean that the cord is free.")
-    high = worst.escc.high_grade()
-    word = {True: _("high grade"), False: _("low grade")}.get(high, _("low or high grade"))
+    word = _gradeWord(worst.escc)
     where = _("levels from {words}").format(words=details.placed_by)
     return _("Worst {level}: ESCC {grade}, {word}; {where}").format(
         level=worst.escc.level, grade=_gradeText(worst.escc), word=worst.escc.modified or word, where=where
     )
+
+
+def _beside(details: Any, name: str) -> list[str]:
+    """What was found at the nerve roots and in the marrow of a level, a line each."""
+    if details is None:
+        return []
+    lines = []
+    for root in details.roots:
+        if name in (root.above.value, root.below.value):
+            touch = root.measurements[1].value or 0.0
+            lines.append(
+                _("root {root} {side}: contact {length:.0f} mm, Lee {lee}").format(
+                    root=root.root, side=root.side.value, length=touch, lee="?" if root.lee is None else root.lee
+                )
+            )
+    for marrow in details.marrow:
+        if marrow.level.value == name:
+            lines += [f"{item.name}: {item.text()}" for item in marrow.measurements if item.known]
+    return lines
 
 
 def _measures(item: Any) -> str:

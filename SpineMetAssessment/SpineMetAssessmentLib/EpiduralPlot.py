@@ -28,8 +28,10 @@ class EpiduralPlot:
         import qt
 
         profile = details.profile
+        palette = self._label.palette
+        self._paper, self._ink = palette.color(qt.QPalette.Base), palette.color(qt.QPalette.Text)
         pixmap = qt.QPixmap(WIDTH, HEIGHT)
-        pixmap.fill(qt.QColor(255, 255, 255))
+        pixmap.fill(self._paper)
         painter = qt.QPainter(pixmap)
         font = painter.font()
         font.setPixelSize(10)
@@ -41,7 +43,7 @@ class EpiduralPlot:
             return round(_LEFT + (value - low) * unit)
 
         self._drawLevels(painter, profile, across)
-        purple, blue, green = _colors()
+        purple, blue, green = _colors(isDark(self._label))
         rows = (
             (((profile.canal_share, purple, False), (profile.fluid, blue, False)), 100.0, "%"),
             (((profile.cord_depth, green, False), (profile.expected_depth, green, True)), 10.0, "mm"),
@@ -52,7 +54,7 @@ class EpiduralPlot:
             self._drawAxis(painter, top, peak, word)
             for line, color, dashed in lines:
                 self._drawLine(painter, line, profile.places, color, dashed, across, top, peak)
-        for where, color, style in ((worst, (90, 90, 90), qt.Qt.DotLine), (place, (213, 94, 0), qt.Qt.SolidLine)):
+        for where, color, style in ((worst, (128, 128, 128), qt.Qt.DotLine), (place, (213, 94, 0), qt.Qt.SolidLine)):
             if where is not None:
                 pen = qt.QPen(qt.QColor(*color))
                 pen.setStyle(style)
@@ -61,6 +63,14 @@ class EpiduralPlot:
                 painter.drawLine(across(where), _TOP, across(where), HEIGHT - 4)
         painter.end()
         self._label.pixmap = pixmap
+
+    def _between(self, share: float) -> Any:
+        """A color between paper (0) and ink (1)."""
+        import qt
+
+        paper, ink = self._paper, self._ink
+        pairs = ((paper.red(), ink.red()), (paper.green(), ink.green()), (paper.blue(), ink.blue()))
+        return qt.QColor(*(round((1 - share) * a + share * b) for a, b in pairs))
 
     def _drawLevels(self, painter: Any, profile: Any, across: Any) -> None:
         import qt
@@ -72,18 +82,18 @@ class EpiduralPlot:
         for number, (name, places) in enumerate(spans.items()):
             left, right = across(places[0]), across(places[-1])
             if number % 2 == 0:
-                painter.fillRect(qt.QRect(left, _TOP, right - left, HEIGHT - _TOP - 4), qt.QColor(238, 242, 246))
-            painter.setPen(qt.QPen(qt.QColor(27, 37, 48)))
+                painter.fillRect(qt.QRect(left, _TOP, right - left, HEIGHT - _TOP - 4), self._between(0.07))
+            painter.setPen(qt.QPen(self._ink))
             painter.drawText((left + right) // 2 - 8, _TOP - 3, name)
 
     def _drawAxis(self, painter: Any, top: int, peak: float, word: str) -> None:
         import qt
 
-        painter.setPen(qt.QPen(qt.QColor(205, 212, 220)))
+        painter.setPen(qt.QPen(self._between(0.22)))
         for tick in (0.0, peak):
             y = round(top + _ROW - tick / peak * _ROW)
             painter.drawLine(_LEFT, y, WIDTH - _RIGHT, y)
-        painter.setPen(qt.QPen(qt.QColor(27, 37, 48)))
+        painter.setPen(qt.QPen(self._ink))
         painter.drawText(2, top + 9, f"{peak:.0f}")
         painter.drawText(2, top + _ROW // 2 + 4, word)
         painter.drawText(2, top + _ROW, "0")
@@ -106,15 +116,25 @@ class EpiduralPlot:
             before = here
 
 
-def legend() -> str:
+def isDark(widget: Any) -> bool:
+    """Whether a widget shows bright text on dark."""
+    import qt
+
+    return bool(widget.palette.color(qt.QPalette.Base).lightness() < 128)
+
+
+def legend(dark: bool = False) -> str:
     """What the lines are, as rich text."""
     names = (_("tumor, % of the canal"), _("fluid left, %"), _("cord depth, mm (thin: expected)"))
-    colors = ["#{:02x}{:02x}{:02x}".format(*color) for color in _colors()]
-    return "  ".join(f'<span style="color:{color}">▬</span> {name}' for color, name in zip(colors, names, strict=True))
+    colors = ["#{:02x}{:02x}{:02x}".format(*color) for color in _colors(dark)]
+    pairs = zip(colors, names, strict=True)
+    return "  ".join(f'<span style="color:{color}">▬</span> {name}' for color, name in pairs)
 
 
-def _colors() -> Any:
+def _colors(dark: bool) -> Any:
     """RGB, 0 to 255, of tumor, fluid and cord."""
+    if dark:
+        return (225, 120, 205), (105, 180, 225), (110, 200, 125)
     from spinemet.colors import LESION
 
     return tuple(round(255 * channel) for channel in LESION), (31, 86, 115), (44, 122, 63)

@@ -34,8 +34,14 @@ class Host(VTKObservationMixin):
         self._stopped = False
         self._filling = False
         self._soon: Any = None
-        self._orphans = False
+        self.orphansLeft = False
         self._view: Any = None
+        self._message = ""
+        # Sentences on what cannot be shown as the scene is now.
+        self._complaints: list[str] = []
+        # Those of them that are in the log already.
+        self._logged: set[str] = set()
+        self._depth = 0
 
     def setupPanels(self, panelClasses: Any) -> None:
         """Build the panels under the head, in the order given."""
@@ -97,11 +103,25 @@ class Host(VTKObservationMixin):
         """Let every panel show what the scene holds now, its state in its header; waits for a running step to end."""
         if self._running:
             return
+        self._complaints = []
+        # What a panel chooses by itself may call this again.
+        self._depth += 1
+        try:
+            self._showAll()
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._logged &= set(self._complaints)
+            self._showMessages()
+
+    def _showAll(self) -> None:
         open_ = self._parameterNode.openPanels.split() if self._parameterNode else None
         for number, panel in enumerate(self.panels, start=1):
+            state = ""
             with self._said():
                 panel.refresh()
-            state = panel.state()
+            with self._said():
+                state = panel.state()
             self._headers[panel].text = f"{number}  {panel.title}" + (f"  –  {state}" if state else "")
             if open_ is not None:
                 self._filling = True
@@ -111,18 +131,30 @@ class Host(VTKObservationMixin):
             self._view.refresh()
         self._showHead()
 
-    def refreshSoon(self, orphans: bool = False) -> None:
-        """Refresh once what happens now is over; many calls make one refresh.
-
-        :param orphans: nodes were removed: remove what of ours belongs to them, too.
-        """
-        self._orphans |= orphans
+    def refreshSoon(self) -> None:
+        """Refresh once what happens now is over; many calls make one refresh."""
         self._soon.start(0)
 
+    def removeOrphans(self) -> None:
+        """Remove what of ours belonged to nodes that were removed, where any were."""
+        if self.orphansLeft:
+            self.orphansLeft = False
+            self.logic.removeOrphans()
+
     def showMessage(self, text: str) -> None:
-        """Show a sentence above the panels; an empty one hides the place."""
-        self.ui.messageLabel.text = text
-        self.ui.messageLabel.visible = bool(text)
+        """Show a sentence above the panels; an empty one takes it away."""
+        self._message = text
+        self._showMessages()
+
+    def complain(self, error: Any) -> None:
+        """What cannot be shown as the scene is now is said as long as that lasts, and logged once."""
+        sentence = str(error)
+        if sentence not in self._complaints:
+            self._complaints.append(sentence)
+        if sentence not in self._logged:
+            self._logged.add(sentence)
+            logging.error("SpineMet: %s", sentence)
+        self._showMessages()
 
     @contextlib.contextmanager
     def running(self, failed: str) -> Iterator[Any]:
@@ -149,8 +181,11 @@ class Host(VTKObservationMixin):
                     before.undo()
                     logging.error("SpineMet: %s", error)
                     self.showMessage(str(error))
+                    # The refresh that follows may meet the same.
+                    self._logged.add(str(error))
                 except Exception:
                     before.undo()
+                    self.showMessage(_("{failed} What happened is in the log.").format(failed=failed))
                     raise
         finally:
             self._running = False
@@ -169,9 +204,10 @@ class Host(VTKObservationMixin):
 
     def onShowWorst(self) -> None:
         """All views go to the worst level."""
-        assessment = self.logic.assessment(self._parameterNode) if self._parameterNode else None
-        if assessment is not None and assessment.worst is not None and assessment.worst.position is not None:
-            self.logic.jumpTo(assessment.worst.position, self._parameterNode, assessment.worst.level.value)
+        worst = self.logic.worstPlace(self._parameterNode)
+        if worst is not None:
+            level, position = worst
+            self.logic.jumpTo(position, self._parameterNode, level)
 
     def onHelp(self, shown: bool) -> None:
         """Show what the open panels are for, and the keys."""
@@ -212,12 +248,13 @@ class Host(VTKObservationMixin):
             # Nodes come and go by themselves now.
             self._soon.start(_SHOWING_MS)
             return
-        if self._orphans:
-            self._orphans = False
-            self.logic.removeOrphans()
+        self.removeOrphans()
         self.refresh()
 
     def _onModified(self, caller: Any, event: Any) -> None:
+        if self.logic.showing:
+            # Many changes, after the last of which the panels are told.
+            return
         if not self._running:
             with self._said():
                 self.logic.updateLesionSegments(self._parameterNode)
@@ -225,25 +262,29 @@ class Host(VTKObservationMixin):
 
     @contextlib.contextmanager
     def _said(self) -> Iterator[None]:
-        """What cannot be shown becomes the message, once in the log however often it is looked at."""
+        """What cannot be shown becomes a sentence above the panels."""
         from spinemet.errors import SpineMetError
 
         try:
             yield
         except SpineMetError as error:
-            if self.ui.messageLabel.text != str(error):
-                logging.error("SpineMet: %s", error)
-            self.showMessage(str(error))
+            self.complain(error)
+
+    def _showMessages(self) -> None:
+        text = "\n".join(dict.fromkeys(filter(None, (self._message, *self._complaints))))
+        self.ui.messageLabel.text = text
+        self.ui.messageLabel.visible = bool(text)
 
     def _showHead(self) -> None:
         ui, node = self.ui, self._parameterNode
-        study, answer, worst = self.logic.studyLine(node), "", None
+        study, answer, worst = "", "", None
         with self._said():
-            answer = self.logic.answerLine(node)
-            assessment = self.logic.assessment(node) if node is not None else None
-            worst = assessment.worst if assessment is not None else None
+            study = self.logic.studyLine(node)
+        with self._said():
+            answer = " · ".join(filter(None, (self.logic.answerLine(node), *(x.headline() for x in self.panels))))
+            worst = self.logic.worstPlace(node)
         ui.studyLabel.text, ui.answerLabel.text = study, answer
-        ui.worstButton.enabled = worst is not None and worst.position is not None
+        ui.worstButton.enabled = worst is not None
         ui.worstButton.toolTip = (
             _("All views go to the worst level.") if ui.worstButton.enabled else _("Waits for a level that is scored.")
         )

@@ -1,5 +1,6 @@
 """LevelTable: one row for each level, from head to tail, colored by grade; never teal for what was not scored."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -21,6 +22,8 @@ class LevelTable:
     def __init__(self, table: Any) -> None:
         self._table = table
         self.levels: list[str] = []
+        # What each row shows.
+        self._shown: list[Any] = []
         for column, width in WIDTHS.items():
             table.setColumnWidth(column, width)
 
@@ -33,43 +36,64 @@ class LevelTable:
         table = self._table
         rows = [item for item in assessment.levels if all_ or _isListed(item)]
         self.levels = [item.level.value for item in rows]
+        contents = [_Row.of(item, marks(item), item is assessment.worst, assessment.epidural) for item in rows]
         table.blockSignals(True)
-        table.clearSpans()
-        table.rowCount = len(rows)
-        for row, item in enumerate(rows):
-            self._fillRow(row, item, marks(item), item is assessment.worst, assessment.epidural)
-        fitRows(table, len(rows) + 1, _IN_SIGHT)
+        if table.rowCount != len(rows) or len(self._shown) != len(rows):
+            table.clearSpans()
+            table.rowCount = len(rows)
+            self._shown = [None] * len(rows)
+            fitRows(table, len(rows) + 1, _IN_SIGHT)
+        for row, content in enumerate(contents):
+            if content != self._shown[row]:
+                self._fillRow(row, content)
+                self._shown[row] = content
         if chosen in self.levels:
             table.setCurrentCell(self.levels.index(chosen), LEVEL)
         else:
             table.setCurrentCell(-1, -1)
         table.blockSignals(False)
 
-    def _fillRow(self, row: int, item: Any, mark: str, worst: bool, epidural: Any) -> None:
+    def _fillRow(self, row: int, content: Any) -> None:
         import qt
 
-        if item.sins is None:
-            texts = [item.level.value, item.status.value, "", "", "", "", ""]
-            tips = [item.level.title, item.reason, "", "", "", "", ""]
-            self._table.setSpan(row, SINS, 1, MARK - SINS)
-        else:
-            texts, tips = _scored(item, mark)
-            texts[ESCC], tips[ESCC] = _escc(item, epidural)
         gray = qt.QBrush(qt.QColor(128, 128, 128))
-        for column, (text, tip) in enumerate(zip(texts, tips, strict=True)):
+        span = 1 if content.scored else MARK - SINS
+        if self._table.columnSpan(row, SINS) != span:
+            self._table.setSpan(row, SINS, 1, span)
+        for column, (text, tip) in enumerate(zip(content.texts, content.tips, strict=True)):
             cell = qt.QTableWidgetItem(text)
             cell.setToolTip(tip)
-            if item.sins is None or (item.sins.category is None and column == SINS):
+            if not content.scored or (content.grade is None and column == SINS):
                 cell.setForeground(gray)
-            if item.sins is not None and column == SINS:
-                cell.setIcon(swatch(gradeColor(item.sins.category)))
+            if content.scored and column == SINS:
+                cell.setIcon(swatch(gradeColor(content.grade)))
             if column in (ESCC, COLLAPSE, BODY, MARK):
                 cell.setTextAlignment(qt.Qt.AlignCenter)
-            if worst and column == LEVEL:
+            if content.worst and column == LEVEL:
                 font = cell.font()
                 font.setBold(True)
                 cell.setFont(font)
             self._table.setItem(row, column, cell)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What a row shows; `grade` is None where nothing is scored, or it is undecided."""
+
+    texts: list[str]
+    tips: list[str]
+    scored: bool
+    grade: Any
+    worst: bool
+
+    @classmethod
+    def of(cls, item: Any, mark: str, worst: bool, epidural: Any) -> "_Row":
+        if item.sins is None:
+            texts = [item.level.value, item.status.value, "", "", "", "", ""]
+            return cls(texts, [item.level.title, item.reason, "", "", "", "", ""], False, None, worst)
+        texts, tips = _scored(item, mark)
+        texts[ESCC], tips[ESCC] = _escc(item, epidural)
+        return cls(texts, tips, True, item.sins.category, worst)
 
 
 def _isListed(item: Any) -> bool:
@@ -80,16 +104,19 @@ def _scored(item: Any, mark: str) -> tuple[list[str], list[str]]:
     result, words = item.sins, AssessWords
     kind = result.components["bone_lesion"]
     short = {"potentially unstable": _("potential")}.get(words.category(result), words.category(result))
+    outdated = words.outdated(result)
+    total = f"{words.totals(result)} {short if result.category is not None else '?'}"
     texts = [
         item.level.value,
-        f"{words.totals(result)} {short}" if result.category is not None else f"{words.totals(result)} ?",
+        f"{total} …" if outdated else total,
         "–",
         words.percent(item.measurement("height loss")),
         words.percent(_withoutMargin(item.measurement("body involvement"))),
         kind.label if kind.known else "–",
         mark,
     ]
-    why = "\n".join(filter(None, (words.category(result), words.allTotals(result), words.namedPoints(result))))
+    lines = (words.category(result), outdated, words.allTotals(result), words.namedPoints(result))
+    why = "\n".join(filter(None, lines))
     marks = {
         "✓": _("A person said or confirmed every component."),
         "·": _("Suggested, not yet confirmed by anyone."),

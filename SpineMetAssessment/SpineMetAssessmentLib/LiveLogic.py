@@ -13,8 +13,8 @@ from slicer.util import VTKObservationMixin
 
 from SpineMetAssessmentLib.AssessLogic import AssessLogic
 
-DEBOUNCE_MS = 10
-"""Edits that follow each other this closely are graded together."""
+DEBOUNCE_MS = 2
+"""Edits that follow each other this closely are graded together; one that comes later begins the grading anew."""
 RESTED_MS = 300
 """Without live grading the outlines are looked at once they have rested this long."""
 STROKE_MS = 40
@@ -109,7 +109,7 @@ class LiveLogic(AssessLogic):
 
     def onEdited(self, caller: Any, event: Any) -> None:
         """The outlines changed: grade again soon. Costs nothing, so painting does not wait."""
-        if self._followed is not None and not self.showing:
+        if self._followed is not None:
             self._start(DEBOUNCE_MS if self._gradesNow() else RESTED_MS)
 
     def onMarkMoved(self, caller: Any, event: Any) -> None:
@@ -137,6 +137,10 @@ class LiveLogic(AssessLogic):
         while self.grading:
             self._pulse(stroke=False)
 
+    def completed(self, parameterNode: Any) -> Any:
+        self.finishGrading()
+        return super().completed(parameterNode)
+
     def _start(self, milliseconds: int) -> None:
         if self._timer is None:
             import qt
@@ -157,13 +161,16 @@ class LiveLogic(AssessLogic):
         if stroke and _strokeGoesOn():
             self._timer.start(STROKE_MS)
             return
-        if self._waits and not self._gradesNow():
+        if self._waits and not self.showing and not self._gradesNow():
             self._waits = False
+            if self._grading is not None:
+                self._grading.stop()
             if self.outdated is not None:
                 self.outdated()
             return
         try:
-            if self._waits:
+            # What is being shown is shown to the end first.
+            if self._waits and not self.showing:
                 self._begin()
             found = self._grading.step()
         except SpineMetError as error:
@@ -175,7 +182,7 @@ class LiveLogic(AssessLogic):
             return
         if self._grading is not None and self._grading.busy:
             self._timer.start(0)
-        elif found is not None:
+        if found is not None:
             self._said = ""
             self._observeMarks()
             if self.regraded is not None:
@@ -185,7 +192,7 @@ class LiveLogic(AssessLogic):
         """Whether an edit is graded by itself: that is switched on, and the study was measured once."""
         node = self._followed
         text = self._textNode(node.parameterNode)
-        return text is not None and self.isLive(node) and self._fresh[0] is text
+        return text is not None and self.isLive(node) and self._fresh[0] is text and self.measured(node)
 
     def _begin(self) -> None:
         from spinemet.errors import BadInput
@@ -200,7 +207,10 @@ class LiveLogic(AssessLogic):
         if self._grading is not None:
             self._grading.stop()
         self._grading = LiveGrading(
-            self._watch(node), self.gradeOf(node), lambda assessment: self.showSteps(node, assessment)
+            self._watch(node),
+            self.gradeOf(node),
+            lambda assessment: self.showSteps(node, assessment, keep=False),
+            lambda _assessment: self.keepSteps(node),
         )
         self._grading.begin()
 

@@ -10,7 +10,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from SpineMetAssessmentLib.LogicPart import LogicPart
+from SpineMetAssessmentLib.StructureLogic import StructureLogic
 from SpineMetAssessmentLib.StudyLogic import REFUSAL, ROLE_REASON, isoDate
 
 MODALITIES = ("CT", "MR", "PT")
@@ -31,7 +31,7 @@ class StudyChoice:
     read: Callable[[Any], Any]
 
 
-class LoadLogic(LogicPart):
+class LoadLogic(StructureLogic):
     """Looks into folders and the database, and loads what was chosen."""
 
     def studiesIn(self, folder: str, progress: Any = None) -> list[StudyChoice]:
@@ -75,10 +75,10 @@ class LoadLogic(LogicPart):
             raise BadInput(_("The DICOM database holds no CT, MR or PET; import the patient in the DICOM module."))
         return [choice for _date, choice in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
-    def loadStudy(self, parameterNode: Any, choice: StudyChoice, progress: Any = None) -> list[Any]:
-        """Load the series of a study that have a role, and choose the reference among them.
+    def loadStudy(self, parameterNode: Any, choice: StudyChoice, progress: Any = None) -> str:
+        """Load the series of a study that have a role, with their structure sets, and choose the reference among them.
 
-        :returns: the new volume nodes.
+        :returns: what the user should know of what came in; empty where there is nothing to say.
         :raises spinemet.errors.SpineMetError: nothing usable; the scene stays as it was.
         """
         from spinemet.errors import BadInput
@@ -91,22 +91,28 @@ class LoadLogic(LogicPart):
             raise BadInput(_("No image of this study has a role in the assessment."))
         nodes: dict[str, Any] = {}
         for number, series in enumerate(wanted):
-            share = part(progress, 0.2 + 0.8 * number / len(wanted), 0.2 + 0.8 * (number + 1) / len(wanted))
+            share = part(progress, 0.2 + 0.7 * number / len(wanted), 0.2 + 0.7 * (number + 1) / len(wanted))
             share(0.0, _("Loading {role}").format(role=series.ref.role.value))
             node = self._load(series, share)
             if node is not None:
                 nodes[series.ref.key] = node
                 _place(node, study)
-        report(1.0, _("Loaded"))
         if not nodes:
             raise BadInput(wanted[0].refusal or _("No image of this study could be loaded."))
         usable = [item.ref.key for item in wanted if item.usable and item.ref.key in nodes]
         first = _reference(study)
         chosen = first if first in usable else next(iter(usable), next(iter(nodes)))
-        parameterNode.referenceVolume = nodes[chosen]
-        if study.time_point.label:
-            parameterNode.timePoint = study.time_point.label
-        return list(nodes.values())
+        outlines, said = self.loadStructures(study, nodes, part(progress, 0.9, 1.0))
+        for node in outlines.values():
+            _place(node, study)
+        report(1.0, _("Loaded"))
+        with slicer.util.NodeModify(parameterNode):
+            parameterNode.referenceVolume = nodes[chosen]
+            if chosen in outlines:
+                parameterNode.segmentation = outlines[chosen]
+            if study.time_point.label:
+                parameterNode.timePoint = study.time_point.label
+        return said
 
     def _load(self, series: Any, progress: Any) -> Any:
         """One series as a volume node, named and with its role; None when it must not and cannot be shown."""

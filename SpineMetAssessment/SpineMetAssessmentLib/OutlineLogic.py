@@ -125,7 +125,7 @@ class OutlineLogic(LogicPart):
         segmentation = node.GetSegmentation()
         segmentID = segmentation.AddEmptySegment(segmentation.GenerateUniqueSegmentID(outline.lesion_id or level))
         segment = segmentation.GetSegment(segmentID)
-        _identify(segment, outline)
+        identify(segment, outline)
         segment.SetColor(*STRUCTURE_COLORS[outline.structure])
         self.updateLesionSegments(parameterNode)
         return str(segmentID)
@@ -148,7 +148,7 @@ class OutlineLogic(LogicPart):
             return
         _requireFree(node, place)
         self._rememberNames(parameterNode)
-        _identify(node.GetSegmentation().GetSegment(segmentID), bone_of(place))
+        identify(node.GetSegmentation().GetSegment(segmentID), bone_of(place))
 
     def shiftLevels(self, parameterNode: Any, step: int) -> None:
         """Rename all vertebrae by one level; their lesions, answers and overrides go with them; a sacrum stays.
@@ -238,7 +238,7 @@ def _rename(segment: Any, outline: Any, level: Any) -> None:
     from spinemet.codes import TAG_LEVEL, bone_of
 
     if outline.structure is Structure.VERTEBRA:
-        _identify(segment, bone_of(level))
+        identify(segment, bone_of(level))
     else:
         segment.SetTag(TAG_LEVEL, level.value)
 
@@ -261,7 +261,7 @@ def _copySegments(source: Any, target: Any) -> None:
             target.GetSegmentation().CopySegmentFromSegmentation(source.GetSegmentation(), segmentID)
 
 
-def _identify(segment: Any, outline: Any) -> None:
+def identify(segment: Any, outline: Any) -> None:
     """Name, tags and term of a segment say what it is."""
     from spinemet.codes import entry_of, name_of, tags_of
 

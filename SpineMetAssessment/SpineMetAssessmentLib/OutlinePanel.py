@@ -1,4 +1,4 @@
-"""OutlinePanel: label maps in, outlines painted and mended in the segment editor, vertebrae named."""
+"""OutlinePanel: outlines by click, by engine, from files and by hand; mended, and the vertebrae named."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +9,10 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from SpineMetAssessmentLib.CellCombos import CellCombos
+from SpineMetAssessmentLib.OutlineClicks import OutlineClicks
+from SpineMetAssessmentLib.OutlineEngines import OutlineEngines
 from SpineMetAssessmentLib.OutlineLogic import LESIONS
+from SpineMetAssessmentLib.OutlineMending import OutlineMending
 from SpineMetAssessmentLib.Panel import Panel
 
 EDITOR = "SpineMetSegmentEditor"
@@ -25,20 +28,26 @@ class OutlinePanelState:
     labelFile - The label map that was imported last.
     numbering - Its numbering: empty to find it out, a name, or "lesions".
     presetLevel - The level of the next new vertebra.
+    clickImage - ID of the image that is clicked into; empty for the reference image.
     """
 
     labelFile: str = ""
     numbering: str = ""
     presetLevel: str = "L3"
+    clickImage: str = ""
 
 
 class OutlinePanel(Panel):
-    """Import, name, paint."""
+    """Click, run, import, mend, name, paint; the tabs are in files of their own.
+
+    Public for the tabs: `clicks`, `saveForUndo`, `fill`.
+    """
 
     title = _("Outline")
     help = _(
-        "Import a label map, or add a vertebra, tumor or canal and paint it below. Check the level names once against"
-        " C2, the ribs, the sacrum or a prior; one click moves all names by one level, and the answers with them."
+        "Click into a vertebra, a tumor or the ends of the canal, let an engine outline, import a label map, or paint."
+        " Every step is one undo in the editor below. Check the level names once against C2, the ribs, the sacrum or a"
+        " prior; one click moves all names by one level, and the answers with them."
     )
     StateClass = OutlinePanelState
 
@@ -69,6 +78,10 @@ class OutlinePanel(Panel):
         ui.levelTable.cellClicked.connect(self.onRow)
         for combo in (ui.numberingComboBox, ui.presetLevelComboBox):
             combo.scrollWheelEffect = ctk.ctkComboBox.NeverScroll
+        self.clicks = OutlineClicks(self)
+        self._engines = OutlineEngines(self)
+        self._mending = OutlineMending(self)
+        ui.segmentEditor.currentSegmentIDChanged.connect(self.onSegment)
 
     def connectShared(self, parameterNode: Any) -> dict[str, Any]:
         return {"segmentation": self.ui.segmentationSelector}
@@ -76,6 +89,7 @@ class OutlinePanel(Panel):
     def setParameterNode(self, parameterNode: Any) -> None:
         super().setParameterNode(parameterNode)
         if parameterNode is None:
+            self.clicks.stop()
             self.ui.segmentEditor.setActiveEffectByName("")
             self.ui.segmentEditor.setSegmentationNode(None)
             self.ui.segmentEditor.setMRMLSegmentEditorNode(None)
@@ -86,10 +100,16 @@ class OutlinePanel(Panel):
         editor.installKeyboardShortcuts()
 
     def exit(self) -> None:
+        self.clicks.stop()
         editor = self.ui.segmentEditor
         editor.setActiveEffectByName("")
         editor.uninstallKeyboardShortcuts()
         editor.removeViewObservations()
+
+    def cleanup(self) -> None:
+        self.clicks.close()
+        self._engines.close()
+        super().cleanup()
 
     def shortcuts(self) -> list[tuple[str, str, Callable[[], None]]]:
         return [("Alt+N", _("take the last renaming back"), self.onUndoNames)]
@@ -112,6 +132,9 @@ class OutlinePanel(Panel):
             self._showEditor()
             self._showImport()
             self._showNames()
+            self.clicks.show()
+            self._engines.show()
+            self._mending.show()
         finally:
             self._filling = False
 
@@ -135,7 +158,7 @@ class OutlinePanel(Panel):
 
     def onImport(self) -> None:
         with self.host.running(_("The label map could not be imported.")) as progress:
-            self._saveForUndo()
+            self.saveForUndo()
             state = self.panelState
             notes = self.logic.importLabels(self.parameterNode, state.labelFile, state.numbering, progress)
             self.host.showMessage(" ".join((_("Imported."), *notes)))
@@ -164,7 +187,7 @@ class OutlinePanel(Panel):
     def onAdd(self, structure: str, *_clicked: Any) -> None:
         segmentID = None
         with self.host.running(_("The segment could not be added.")):
-            self._saveForUndo()
+            self.saveForUndo()
             segmentID = self.logic.addSegment(self.parameterNode, structure, self.panelState.presetLevel)
         self.host.refresh()
         if segmentID is not None:
@@ -177,21 +200,45 @@ class OutlinePanel(Panel):
 
     # What is shown
 
-    def _saveForUndo(self) -> None:
-        if self.parameterNode.segmentation:
+    def saveForUndo(self, volume: Any = None) -> None:
+        """Keep the segmentation of an image (the reference image's by default) as it is, for the editor's undo."""
+        node = self.logic.segmentationOn(self.parameterNode, volume or self.parameterNode.referenceVolume)
+        if node:
+            self._edit(node, volume or self.parameterNode.referenceVolume)
             self.ui.segmentEditor.saveStateForUndo()
+
+    @staticmethod
+    def fill(combo: Any, entries: list[tuple[str, str]], chosen: str) -> None:
+        """Let a combo box offer these texts and data; the choice stays where it is still offered."""
+        held = [(combo.itemText(n), combo.itemData(n)) for n in range(combo.count)]
+        if held != entries:
+            combo.clear()
+            for text, data in entries:
+                combo.addItem(text, data)
+        combo.currentIndex = max(0, combo.findData(chosen or ""))
+
+    def onSegment(self, *_segmentID: Any) -> None:
+        if not self._filling:
+            self._mending.show()
 
     def _showEditor(self) -> None:
         editor, node = self.ui.segmentEditor, self.parameterNode
         if node is None:
             return
+        volume = self.clicks.volume
+        segmentation = self.logic.segmentationOn(node, volume) if volume else node.segmentation
+        self._edit(segmentation or None, volume)
+        editor.visible = bool(segmentation)
+
+    def _edit(self, segmentation: Any, volume: Any) -> None:
+        """Let the editor hold a segmentation and its image."""
+        editor = self.ui.segmentEditor
         if editor.mrmlSegmentEditorNode() is None:
             editor.setMRMLSegmentEditorNode(_editorNode())
-        if editor.segmentationNode() is not node.segmentation:
-            editor.setSegmentationNode(node.segmentation)
-        if node.segmentation and editor.sourceVolumeNode() is not node.referenceVolume:
-            editor.setSourceVolumeNode(node.referenceVolume)
-        editor.visible = bool(node.segmentation)
+        if editor.segmentationNode() is not segmentation:
+            editor.setSegmentationNode(segmentation)
+        if segmentation and editor.sourceVolumeNode() is not volume:
+            editor.setSourceVolumeNode(volume)
 
     def _showImport(self) -> None:
         ui, state, node = self.ui, self.panelState, self.parameterNode

@@ -12,7 +12,7 @@ class Panel(VTKObservationMixin):
 
     Subclasses set `title` and `help`, may set `StateClass` (a @parameterNodeWrapper whose parameters are kept under
     the panel's own prefix, bound to widgets by SlicerParameterName), and override `setup`, `connectShared`, `refresh`,
-    `state`, `shortcuts`, `enter` and `exit`.
+    `state`, `headline`, `shortcuts`, `enter` and `exit`.
 
     :param host: the module's widget: `logic`, `showMessage(text)`, `running(failed)`, `refresh()`, `openPanel(name)`,
         `panel(name)`, `useTimePoint(node)`.
@@ -50,6 +50,10 @@ class Panel(VTKObservationMixin):
 
     def state(self) -> str:
         """A few words for the panel's header."""
+        return ""
+
+    def headline(self) -> str:
+        """A few words for the line at the top of the module that gives the answer; most panels have none."""
         return ""
 
     def shortcuts(self) -> list[tuple[str, str, Callable[[], None]]]:

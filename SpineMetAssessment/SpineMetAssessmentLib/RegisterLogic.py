@@ -200,8 +200,8 @@ class RegisterLogic(LogicPart):
         node = chosen.landmarks[side] if chosen.landmarks else None
         volume = (chosen.fixed, chosen.moving)[side]
         if node is None:
-            title = (_("fixed") if side == 0 else _("moving"),)
-            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", _("Landmarks {0}").format(*title))
+            title = _("Landmarks fixed") if side == 0 else _("Landmarks moving")
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", title)
             node.CreateDefaultDisplayNodes()
             node.SetControlPointLabelFormat("%d")
             if volume is not None:

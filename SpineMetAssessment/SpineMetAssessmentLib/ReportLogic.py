@@ -47,12 +47,12 @@ class ReportLogic(LogicPart):
             raise BadInput(missing)
         if not content:
             raise BadInput(_("Choose what to write: report, data or scene."))
-        assessment = self.assessment(parameterNode)
+        assessment = self.completed(parameterNode)
         with written_folder(folder) as temporary:
             if "assessment" in content:
                 assessment.save(temporary / FILES["assessment"])
             if "report" in content:
-                image, ref, vertebrae, lesions = self._readInputs(parameterNode)
+                image, ref, vertebrae, lesions = self._pictured(parameterNode)
                 write_report(
                     assessment,
                     temporary,
@@ -67,9 +67,24 @@ class ReportLogic(LogicPart):
                 scene.save_scene(slicer.mrmlScene, temporary / FILES["scene"])
         return {name: Path(folder) / FILES[name] for name in FILES if name in content}
 
-    def risText(self, parameterNode: Any) -> str:
+    def _pictured(self, parameterNode: Any) -> Any:
+        """Image, its reference and outlines for the pictures; the outlines are empty where there are none."""
+        import numpy as np
+
+        from spinemet.labelmap import LabelMap
+        from spinemet.scene import image_from_volume
+
+        if parameterNode.segmentation:
+            return self._readInputs(parameterNode)
+        volume = parameterNode.referenceVolume
+        image = image_from_volume(volume)
+        empty = LabelMap(image.with_array(np.zeros(image.shape, np.uint8)), {})
+        return image, self.roleOf(volume).ref, empty, empty
+
+    def risText(self, parameterNode: Any, *, preview: bool = False) -> str:
         """The assessment as plain text for the RIS.
 
+        :param preview: only to look at: details that are measured right now may be missing.
         :raises spinemet.errors.BadInput: nothing assessed yet, or the inputs changed since.
         """
         from spinemet.errors import BadInput
@@ -78,7 +93,7 @@ class ReportLogic(LogicPart):
         missing = self.whyNoReport(parameterNode)
         if missing:
             raise BadInput(missing)
-        return ris_text(self.assessment(parameterNode))
+        return ris_text(self.assessment(parameterNode) if preview else self.completed(parameterNode))
 
     def answerLine(self, parameterNode: Any) -> str:
         """The answer in one line: the worst level with its SINS, or what is still open."""
@@ -95,3 +110,13 @@ class ReportLogic(LogicPart):
         if self.stale(parameterNode):
             return line + _(" (outdated)")
         return line if assessment.numbering.confirmed else line + _(" (levels unconfirmed)")
+
+    def worstPlace(self, parameterNode: Any) -> tuple[str, Any] | None:
+        """Level and position (RAS, mm) of the worst SINS, else of the worst ESCC; None where neither has a place."""
+        assessment = self.assessment(parameterNode) if parameterNode is not None else None
+        if assessment is None:
+            return None
+        if assessment.worst is not None and assessment.worst.position is not None:
+            return assessment.worst.level.value, assessment.worst.position
+        canal = assessment.epidural.worst if assessment.epidural is not None else None
+        return (canal.escc.level.value, canal.position) if canal is not None and canal.position is not None else None

@@ -98,7 +98,9 @@ class ReportPanel(Panel):
     def _show(self) -> None:
         ui, state = self.ui, self.panelState
         waits = self.logic.whyNoReport(self.parameterNode)
-        ui.previewText.plainText = waits or self.logic.risText(self.parameterNode)
+        text = waits or self.logic.risText(self.parameterNode, preview=True)
+        if ui.previewText.plainText != text:
+            ui.previewText.plainText = text
         ui.copyButton.enabled = not waits
         ui.copyButton.toolTip = waits or _("Put this text on the clipboard.")
         folder = state.folder if state else ""

@@ -69,11 +69,55 @@ def wholeSession(widget: Any, folder: str) -> None:
     _require(panel.level().level.value == level, "the worst level is shown")
     _require(findings["pain"].points == 3 and findings["collapse"].points == 3, "the reader's points stand")
     _require(findings["collapse"].suggested is not None, "the suggestion stays in sight")
+    exportsAndComesBack(widget, folder)
+
+
+def sessionByHand(widget: Any, folder: str, level: str) -> None:
+    """Score a level from pick-lists alone, override, confirm, export, save, close, open: the same state.
+
+    :param level: a level without outlines.
+    :param folder: where report, data, table and scene are written.
+    """
+    panel = widget.panel("AssessPanel")
+    combo = panel.ui.addLevelComboBox
+    combo.currentIndex = combo.findData(level)
+    panel.onAddLevel(combo.currentIndex)
+    _require(not widget.ui.messageLabel.text, f"adding a level said: {widget.ui.messageLabel.text}")
+    _require(panel.level() is not None and panel.level().level.value == level, "the added level is shown")
+    picks = (
+        ("pain", "mechanical"),
+        ("alignment", "normal"),
+        ("bone_lesion", "lytic"),
+        ("collapse", "<50 %"),
+        ("posterolateral", "none"),
+    )
+    for component, option in picks:
+        panel.onPicked(component, option)
+    panel.onPicked("collapse", ">50 %")
+    panel.ui.reasonEdit.text = "seen on the MR"
+    panel.onReason()
+    panel.onConfirm()
+    findings = panel.level().sins.components
+    _require(findings["pain"].points == 3 and findings["collapse"].points == 3, "what was said last stands")
+    _require(all(item.known for item in findings.values()), "every component is answered in few picks")
+    _require(findings["collapse"].reason == "seen on the MR", "the reason is kept")
+    exportsAndComesBack(widget, folder)
+
+
+def exportsAndComesBack(widget: Any, folder: str) -> None:
+    """Export report, data and table, save the scene, close it, open it again: the same state.
+
+    :param folder: where they are written.
+    """
+    panel = widget.panel("AssessPanel")
     report = widget.panel("ReportPanel")
     report.panelState.folder = folder
     report.onExport()
     written = sorted(path.name for path in Path(folder).iterdir())
     _require(written == ["assessment.json", "report.html"], f"report and data are written, not {written}")
+    table = Path(folder) / "spinemet.csv"
+    widget.logic.writeTable(widget._parameterNode, str(table))
+    _require(panel.level().level.value in table.read_text(encoding="utf-8-sig"), "the table names the level")
     before = state(widget)
     scene = str(Path(folder) / "session.mrb")
     _require(slicer.util.saveScene(scene), "the scene is saved")

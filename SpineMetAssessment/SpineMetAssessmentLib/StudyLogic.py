@@ -166,15 +166,26 @@ class StudyLogic(LogicPart):
         return f"{_named(when.label)} {when.date or _('date unknown')}   " + "  ".join(marks)
 
     def selectDefaults(self, parameterNode: Any) -> None:
-        """Choose the first segmentation and its volume where nothing is chosen, to save clicks."""
-        scene = slicer.mrmlScene
+        """Choose the first outlines and their volume where nothing is chosen, to save clicks."""
         if not parameterNode.segmentation:
-            parameterNode.segmentation = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+            parameterNode.segmentation = self._firstOutlines(parameterNode)
         if not parameterNode.referenceVolume:
             node = parameterNode.segmentation
-            volume = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) if node else None
+            volume = _drawnOn(node) if node else None
             parameterNode.referenceVolume = volume if volume in self.volumes() else self._firstReference()
         self.updateLesionSegments(parameterNode)
+
+    def _firstOutlines(self, parameterNode: Any) -> Any:
+        """The first segmentation on the chosen image; never that of another time point, which shows another state."""
+        others = [self.wrap(node) for node in self.getAllParameterNodes() if node is not parameterNode.parameterNode]
+        taken = [other.segmentation for other in others]
+        reference = parameterNode.referenceVolume
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            if node.GetHideFromEditors() or node in taken:
+                continue
+            if not reference or _drawnOn(node) in (None, reference):
+                return node
+        return None
 
     def _firstReference(self) -> Any:
         """The first CT, else the first T2, else the only volume; None where it would be a guess."""
@@ -229,6 +240,11 @@ class StudyLogic(LogicPart):
         hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
         item = hierarchy.GetItemByDataNode(volume) if hierarchy and volume else 0
         return int(hierarchy.GetItemAncestorAtLevel(item, level)) if item else 0
+
+
+def _drawnOn(segmentation: Any) -> Any:
+    """The volume on which outlines were drawn, None where nothing says so."""
+    return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
 
 
 def _path(text: str) -> Any:

@@ -110,8 +110,9 @@ class StudyPanel(Panel):
         node = self.parameterNode
         with self.host.running(_("The study could not be loaded.")) as progress:
             node = self.logic.parameterNodeForStudy(self.parameterNode)
-            self.logic.loadStudy(node, choice, progress)
+            said = self.logic.loadStudy(node, choice, progress)
             self._showChoices([])
+            self.host.showMessage(said)
         self.host.initializeParameterNode()
 
     def onRole(self, nodeID: str, role: str) -> None:
@@ -132,10 +133,17 @@ class StudyPanel(Panel):
     def onReader(self) -> None:
         if self._filling or self.parameterNode is None or self.ui.readerEdit.text.strip() == self.parameterNode.reader:
             return
+        from spinemet.errors import Cancelled
+
+        node, before = self.parameterNode, self.parameterNode.reader
         with self.host.running(_("The reader could not be changed.")) as progress:
-            self.logic.setReader(self.parameterNode, self.ui.readerEdit.text, self.parameterNode.blinded)
-            if self.logic.assessment(self.parameterNode) is not None and not self.logic.stale(self.parameterNode):
-                self.logic.assess(self.parameterNode, progress)
+            self.logic.setReader(node, self.ui.readerEdit.text, node.blinded)
+            try:
+                if self.logic.assessment(node) is not None and not self.logic.stale(node):
+                    self.logic.regrade(node, progress)
+            except Cancelled:
+                self.logic.setReader(node, before)
+                raise
         self.host.refresh()
 
     # What is shown

@@ -151,7 +151,7 @@ class ViewLogic(LogicPart):
         """How bone looks in 3D; "" while nothing is shown there."""
         return str(parameterNode.parameterNode.GetParameter(LOOK) or "")
 
-    def setLook(self, parameterNode: Any, look: str) -> None:
+    def setLook(self, parameterNode: Any, look: str, progress: Any = None) -> None:
         """Show bone and lesions in 3D; "" takes them out again, so that painting is quick.
 
         Making the surfaces takes seconds.
@@ -160,11 +160,12 @@ class ViewLogic(LogicPart):
         :raises spinemet.errors.BadInput: nothing is outlined.
         """
         from spinemet.scene import Look, set_look
+        from spinemet.scene.bone_look import make_surfaces
 
         node = self._outlines(parameterNode)
         if look:
+            make_surfaces(node, progress)
             set_look(node, Look(look))
-            node.CreateClosedSurfaceRepresentation()
         else:
             self.setCut(parameterNode, "", "")
             node.RemoveClosedSurfaceRepresentation()
@@ -179,7 +180,7 @@ class ViewLogic(LogicPart):
         there = display is not None and display.GetNodeReference(ROLE_PLANE) is not None
         return str(parameterNode.parameterNode.GetParameter(CUT) or "") if there else ""
 
-    def setCut(self, parameterNode: Any, cut: str, level: str) -> None:
+    def setCut(self, parameterNode: Any, cut: str, level: str, progress: Any = None) -> None:
         """Cut the surfaces open along a plane of a vertebra's own frame, a markup to drag; "" closes them.
 
         :param cut: one of `CUTS`, or "".
@@ -196,7 +197,7 @@ class ViewLogic(LogicPart):
             if frame is None:
                 raise BadInput(_("Choose a measured level in Assess first; the surfaces are cut open through it."))
             if not self.look(parameterNode):
-                self.setLook(parameterNode, "solid")
+                self.setLook(parameterNode, "solid", progress)
             show_clipping_plane(slicer.mrmlScene, node, frame, cut=cut)
         parameterNode.parameterNode.SetParameter(CUT, cut)
 

@@ -106,10 +106,12 @@ class ViewRow:
             self._do(self._host.logic.showLayout, int(number))
 
     def onBone(self, index: int) -> None:
-        self._do(self._host.logic.setLook, str(self._host.ui.boneComboBox.itemData(index) or ""))
+        look = str(self._host.ui.boneComboBox.itemData(index) or "")
+        self._do(self._host.logic.setLook, look, long=True)
 
     def onCut(self, index: int) -> None:
-        self._do(self._host.logic.setCut, str(self._host.ui.cutComboBox.itemData(index) or ""), self._level())
+        cut = str(self._host.ui.cutComboBox.itemData(index) or "")
+        self._do(self._host.logic.setCut, cut, self._level(), long=True)
 
     def onAlong(self, along: bool) -> None:
         self._do(self._host.logic.setCutsAlong, along, self._level())
@@ -138,11 +140,12 @@ class ViewRow:
         level = panel.level() if panel is not None else None
         return level.level.value if level is not None else ""
 
-    def _do(self, change: Callable[..., None], *arguments: Any) -> None:
+    def _do(self, change: Callable[..., None], *arguments: Any, long: bool = False) -> None:
+        """Change the views. :param long: it takes a `progress`, by which it can be stopped."""
         if self._filling or self._node is None:
             return
-        with self._host.running(_("The views could not be changed.")):
-            change(self._node, *arguments)
+        with self._host.running(_("The views could not be changed.")) as progress:
+            change(self._node, *arguments, **({"progress": progress} if long else {}))
         self._host.refresh()
 
     def _fillCombo(self, combo: Any, first: str, entries: Any) -> None:

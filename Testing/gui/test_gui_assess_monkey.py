@@ -23,7 +23,8 @@ SAMPLE = range(6)
 ALL = range(50)
 """In `make bars`."""
 ACTIONS = 14
-_OURS = ("SpineMet.Assessment", "SpineMet.Table", "SpineMet.Evidence", "SpineMet.Marks")
+_MARKED = ("SpineMet.Mark", "SpineMet.Level", "SpineMet.Result")
+"""Attributes of the nodes that a time point refers to."""
 
 
 @pytest.fixture
@@ -101,6 +102,7 @@ class _Monkey:
             "Text",
             "MarkupsFiducial",
             "MarkupsLine",
+            "MarkupsAngle",
             "MarkupsPlane",
             "ScriptedModule",
         )
@@ -153,18 +155,16 @@ def _dangling(scene: Any) -> list[str]:
     parameters = [
         node for node in _nodes(scene, "vtkMRMLScriptedModuleNode") if node.GetAttribute("ModuleName") is not None
     ]
-    held = set()
-    lost = []
-    for node in parameters:
-        for role in _OURS:
-            for index in range(node.GetNumberOfNodeReferences(role)):
-                key = node.GetNthNodeReferenceID(role, index)
-                if node.GetNthNodeReference(role, index) is not None:
-                    held.add(key)
-    for node in _nodes(scene, "vtkMRMLMarkupsNode"):
-        ours = node.GetAttribute("SpineMet.Mark") or node.GetAttribute("SpineMet.Level")
-        if ours and node.GetID() not in held and parameters:
-            lost.append(node.GetName())
+    held = {
+        node.GetNthNodeReferenceID(role, index)
+        for node in parameters
+        for role in _roles(node)
+        for index in range(node.GetNumberOfNodeReferences(role))
+    }
+    ours = [node for node in _nodes(scene, "vtkMRMLNode") if any(node.GetAttribute(name) for name in _MARKED)]
+    lost = [node.GetName() for node in ours if node.GetID() not in held]
+    lost += [f"chart {node.GetID()}" for node in _nodes(scene, "vtkMRMLPlotSeriesNode") if node.GetTableNode() is None]
+    lost += [f"storage {node.GetID()}" for node in _nodes(scene, "vtkMRMLStorageNode") if _is_idle(scene, node)]
     displays = [node for node in _nodes(scene, "vtkMRMLMarkupsDisplayNode") if node.GetAttribute("SpineMet.Display")]
     lost += [f"display {node.GetID()}" for node in displays if node.GetDisplayableNode() is None]
     segmentations = [node.GetDisplayNode() for node in _nodes(scene, "vtkMRMLSegmentationNode")]
@@ -175,6 +175,20 @@ def _dangling(scene: Any) -> list[str]:
     return [*lost, *(node.GetName() for node in ours if node.GetID() not in used)]
 
 
+def _roles(node: Any) -> list[str]:
+    roles: list[str] = []
+    node.GetNodeReferenceRoles(roles)
+    return roles
+
+
+def _is_idle(scene: Any, storage: Any) -> bool:
+    """Whether a storage node of a kind that serves our nodes serves none."""
+    kinds = ("vtkMRMLMarkupsJsonStorageNode", "vtkMRMLTableStorageNode", "vtkMRMLTextStorageNode")
+    if storage.GetClassName() not in kinds:
+        return False
+    return not any(node.GetStorageNodeID() == storage.GetID() for node in _nodes(scene, "vtkMRMLStorableNode"))
+
+
 def _nodes(scene: Any, kind: str) -> list[Any]:
     return [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]
 
@@ -183,7 +197,7 @@ def _let_loose(panel: SimpleNamespace, seed: int, folder: Path, caplog: pytest.L
     monkey = _Monkey(panel, seed, folder)
     try:
         panel.widget.ui.viewButton.checked = True
-        panel.widget._parameterNode.openPanels = "StudyPanel OutlinePanel AssessPanel ReportPanel"
+        panel.widget._parameterNode.openPanels = " ".join(type(item).__name__ for item in panel.widget.panels)
         for _ in range(ACTIONS):
             monkey.act()
         for _ in range(100):

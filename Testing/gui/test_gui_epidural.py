@@ -14,7 +14,7 @@ from gui.host import click, pick, select_row, texts, type_text
 from __feature__ import true_property  # noqa: F401  # isort: skip
 
 from gui import epidural_spine
-from gui.epidural_spine import LEVEL
+from gui.epidural_spine import LEVEL, paint
 from spinemet.levels import Level
 
 
@@ -62,19 +62,6 @@ def _view(opened: SimpleNamespace, name: str = "Red") -> np.ndarray:
 
     node = opened.application.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
     return array_of(node.GetSliceToRAS())
-
-
-def _paint(opened: SimpleNamespace, part: str, change: Any) -> None:
-    """Edit a segment's voxels in place, as the segment editor does."""
-    from spinemet.scene.volumes import voxels
-
-    segments = opened.segmentation.GetSegmentation()
-    segment = segments.GetSegment(opened.panel.choice().of(part)[0])
-    data = segment.GetRepresentation("Binary labelmap")
-    change(voxels(data), segment.GetLabelValue())
-    data.GetPointData().GetScalars().Modified()
-    data.Modified()
-    segments.InvokeEvent(segments.SourceRepresentationModified)
 
 
 def test_an_empty_scene_says_what_it_waits_for(empty_panel: SimpleNamespace) -> None:
@@ -195,6 +182,13 @@ def test_a_grade_can_be_picked_without_any_outline(panel: SimpleNamespace) -> No
     assert row[2] == "1b", "the table of levels shows the grade, too"
 
 
+def test_marrow_and_roots_stand_below_the_measures_of_their_level(graded: SimpleNamespace) -> None:
+    select_row(graded.ui.levelTable, LEVEL.value)
+    marrow = {item.level.value for item in graded.logic.epidural(graded.node).marrow}
+    assert marrow == {LEVEL.value}
+    assert "abnormal marrow on T2" in graded.ui.measuresLabel.text
+
+
 def test_an_edit_is_graded_live_in_time(graded: SimpleNamespace) -> None:
     logic = graded.logic
 
@@ -209,14 +203,14 @@ def test_an_edit_is_graded_live_in_time(graded: SimpleNamespace) -> None:
             k, j, i = where[len(where) // 2 + number]
             array[k, j, i] = 0
 
-        _paint(graded, "tumor", shave)
+        paint(graded, "tumor", shave)
         assert logic.gradingCanal
         # Processor time: other programs may keep the clock running.
         begin = time.process_time()
         logic.finishCanal()
         seconds.append(time.process_time() - begin)
     assert min(seconds) < 0.1, seconds
-    _paint(graded, "tumor", erase)
+    paint(graded, "tumor", erase)
     logic.finishCanal()
     assert _row(graded)[1].startswith("0")
     assert _message(graded) == ""
@@ -229,7 +223,7 @@ def test_without_live_an_edit_says_that_grades_are_outdated(graded: SimpleNamesp
     def erase(array: np.ndarray, value: int) -> None:
         array[array == value] = 0
 
-    _paint(graded, "tumor", erase)
+    paint(graded, "tumor", erase)
     graded.widget.refresh()
     assert not graded.logic.gradingCanal
     assert "press Grade again" in graded.ui.hintLabel.text
@@ -243,7 +237,7 @@ def test_a_canal_that_cannot_be_followed_is_a_sentence_and_changes_nothing(epidu
     def erase(array: np.ndarray, value: int) -> None:
         array[np.isin(array, (1, 2, 3))] = 0
 
-    _paint(epidural, "canal", erase)
+    paint(epidural, "canal", erase)
     nodes = epidural.application.scene.GetNumberOfNodes()
     click(epidural.ui.gradeButton)
     assert "canal" in _message(epidural)
@@ -256,7 +250,7 @@ def test_live_failures_are_said_in_the_panel(graded: SimpleNamespace) -> None:
         array[np.isin(array, (1, 2, 3))] = 0
 
     before = _row(graded)
-    _paint(graded, "canal", erase)
+    paint(graded, "canal", erase)
     graded.logic.finishCanal()
     assert "canal" in graded.ui.hintLabel.text
     assert _row(graded) == before
@@ -300,3 +294,40 @@ def test_the_plot_button_shows_the_chart(graded: SimpleNamespace) -> None:
     chart = graded.node.parameterNode.GetNodeReference("SpineMet.Epidural.chart")
     assert chart.GetNumberOfPlotSeriesNodes() == 4
     assert graded.logic.showPlot(graded.node)
+
+
+def test_what_the_program_outlined_widens_the_errors_until_a_person_confirms_it(graded: SimpleNamespace) -> None:
+    from SpineMetAssessmentLib.OutlineMarks import markUnedited
+
+    def error() -> float:
+        item = graded.logic.epidural(graded.node).at(LEVEL)
+        return next(m.uncertainty for m in item.measurements if m.name == "cord depth")
+
+    exact = error()
+    assert not graded.ui.machineFrame.visible
+    choice = graded.panel.choice()
+    markUnedited(graded.segmentation, [key for part in ("cord", "tumor") for key in choice.of(part)])
+    click(graded.ui.gradeButton)
+    assert error() > exact
+    assert "cord" in graded.ui.machineLabel.text
+    assert "canal" not in graded.ui.machineLabel.text
+    assert "not edited" in graded.logic.epidural(graded.node).notes[0]
+    click(graded.ui.confirmButton)
+    assert not graded.ui.machineFrame.visible
+    assert error() == exact
+    assert graded.logic.epidural(graded.node).notes == ()
+
+
+def test_a_conus_that_a_person_says_counts(graded: SimpleNamespace) -> None:
+    pick(graded.ui.conusComboBox, "L2")
+    assert graded.logic.epidural(graded.node).conus is Level.L2
+    pick(graded.ui.conusComboBox, "as outlined")
+    assert graded.logic.epidural(graded.node).conus is not Level.L2
+
+
+def test_a_ct_whose_description_says_myelogram_is_one(graded: SimpleNamespace) -> None:
+    assert not graded.logic.isMyelogram(graded.volume)
+    graded.logic.setRole(graded.volume, "CT")
+    assert not graded.logic.isMyelogram(graded.volume)
+    graded.volume.SetName("CT myelography")
+    assert graded.logic.isMyelogram(graded.volume)

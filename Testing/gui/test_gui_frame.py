@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PySide6 import QtCore
 
 from gui.host import click
 
@@ -73,7 +74,7 @@ def test_help_explains_the_open_panels_and_lists_the_keys(empty_panel: SimpleNam
 
 
 def test_every_panel_has_a_help_text(empty_panel: SimpleNamespace) -> None:
-    for panel in (empty_panel.study, empty_panel.outline, empty_panel.report):
+    for panel in empty_panel.widget.panels:
         assert panel.help
         assert empty_panel.widget._headers[panel].toolTip == panel.help
 
@@ -110,6 +111,129 @@ def test_a_node_that_comes_is_shown_soon_after(empty_panel: SimpleNamespace) -> 
 
 def test_an_unknown_panel_is_none(empty_panel: SimpleNamespace) -> None:
     assert empty_panel.widget.panel("NoSuchPanel") is None
+
+
+def test_the_modules_help_names_every_panel(empty_panel: SimpleNamespace) -> None:
+    text = empty_panel.application.module.parent.helpText
+    assert all(panel.title in text for panel in empty_panel.widget.panels)
+
+
+def test_the_head_shows_the_worst_escc_too_and_leads_there(empty_panel: SimpleNamespace) -> None:
+    from gui import epidural_spine
+
+    epidural_spine.add_to(empty_panel.application.scene)
+    empty_panel.widget.initializeParameterNode()
+    empty_panel.widget._parameterNode.openPanels = "EpiduralPanel"
+    empty_panel.application.settle()
+    click(empty_panel.widget.panel("EpiduralPanel").ui.gradeButton)
+    ui = empty_panel.widget.ui
+    # Grade 2 at T8 by construction.
+    assert ui.answerLabel.text == "No level is scored · T8 ESCC 2 high grade"
+    assert ui.worstButton.enabled
+    click(ui.worstButton)
+    place = empty_panel.widget.logic.worstPlace(empty_panel.widget._parameterNode)
+    matrix = empty_panel.application.scene.GetFirstNodeByClass("vtkMRMLSliceNode").GetSliceToRAS()
+    assert (place[0], matrix.GetElement(2, 3)) == ("T8", pytest.approx(place[1][2], abs=1.0))
+
+
+# What deleted nodes leave behind
+
+
+@pytest.mark.parametrize("how", ["one by one", "in a batch", "while the module is left"])
+def test_deleted_marks_leave_no_display_and_no_storage(assessed: SimpleNamespace, tmp_path: Path, how: str) -> None:
+    import slicer
+
+    from spinemet.scene.mark_nodes import mark_nodes
+
+    scene = assessed.application.scene
+    # Storage nodes come with saving.
+    slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    marks = mark_nodes(assessed.widget._parameterNode.parameterNode)[:5]
+    servants = [key for node in marks for key in (node.GetDisplayNodeID(), node.GetStorageNodeID())]
+    assert all(scene.GetNodeByID(key) is not None for key in servants)
+    if how == "while the module is left":
+        assessed.application.representation.exit()
+    if how == "in a batch":
+        scene.StartState(scene.BatchProcessState)
+    for node in marks:
+        scene.RemoveNode(node)
+    if how == "in a batch":
+        scene.EndState(scene.BatchProcessState)
+    if how == "while the module is left":
+        assessed.application.representation.enter()
+    # While a live regrade is being shown, clearing away waits.
+    for _ in range(200):
+        assessed.application.settle()
+        if not (assessed.widget.logic.grading or assessed.widget._soon.active):
+            break
+        QtCore.QThread.msleep(5)
+    assert [key for key in servants if scene.GetNodeByID(key) is not None] == []
+
+
+# Panels
+
+PANEL = """
+from slicer.i18n import tr as _
+
+from SpineMetAssessmentLib.Panel import Panel
+
+
+class PlanPanel(Panel):
+    title = _("Plan")
+    help = _("Plan what to do.")
+
+    def setup(self):
+        self.ui.planButton.clicked.connect(self.onPlan)
+
+    def state(self):
+        return _("nothing planned")
+
+    def onPlan(self):
+        self.host.showMessage(_("Planned."))
+"""
+PANEL_UI = """
+<ui version="4.0"><class>PlanPanel</class><widget class="qMRMLWidget" name="PlanPanel">
+<layout class="QVBoxLayout" name="layout"><item>
+<widget class="QPushButton" name="planButton"><property name="text"><string>Plan</string></property></widget>
+</item></layout></widget>
+<customwidgets><customwidget><class>qMRMLWidget</class><extends>QWidget</extends><header>qMRMLWidget.h</header>
+<container>1</container></customwidget></customwidgets></ui>
+"""
+
+
+def test_a_panel_is_one_file_one_ui_and_one_line(
+    application: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CMake entries come from `make lists`."""
+    (tmp_path / "PlanPanel.ui").write_text(PANEL_UI.strip(), encoding="utf-8")
+    widget = application.open_module()
+    source: dict[str, Any] = {}
+    exec("from __future__ import annotations\nfrom __feature__ import true_property\n" + PANEL, source)
+    find = widget.resourcePath
+    monkeypatch.setattr(
+        widget, "resourcePath", lambda name: str(tmp_path / "PlanPanel.ui") if "PlanPanel" in name else find(name)
+    )
+    # As the line in PANELS does at the start.
+    widget.setupPanels((source["PlanPanel"],))
+    widget.refresh()
+    panel = widget.panel("PlanPanel")
+    assert widget._headers[panel].text.endswith("Plan  –  nothing planned")
+    click(panel.ui.planButton)
+    assert widget.ui.messageLabel.text == "Planned."
+
+
+def test_every_widget_that_is_disabled_says_why(empty_panel: SimpleNamespace) -> None:
+    from PySide6 import QtWidgets
+
+    widget = empty_panel.widget
+    widget.ui.viewButton.checked = True
+    widget._parameterNode.openPanels = " ".join(type(item).__name__ for item in widget.panels)
+    empty_panel.application.settle()
+    root = empty_panel.application.representation
+    kinds = (QtWidgets.QAbstractButton, QtWidgets.QComboBox, QtWidgets.QLineEdit)
+    disabled = [item for kind in kinds for item in root.findChildren(kind) if not item.enabled and item.visible]
+    assert disabled
+    assert not [name for item in disabled if (name := item.objectName) and "qt_" not in name and not item.toolTip]
 
 
 # Errors

@@ -116,14 +116,32 @@ def test_nothing_is_graded_while_a_stroke_goes_on(assessed: SimpleNamespace, qui
 
 
 def test_many_edits_in_a_row_are_graded_once(assessed: SimpleNamespace) -> None:
-    done: list[int] = []
-    tell = assessed.widget.logic.regraded
-    assessed.widget.logic.regraded = lambda: (done.append(1), tell())
+    begun: list[int] = []
+    logic = assessed.widget.logic
+    begin = logic._begin
+    logic._begin = lambda: (begun.append(1), begin())
+    before = _share(assessed)
     for column in range(10, 16):
         _paint(assessed, lambda voxels, column=column: voxels[..., column].fill(0))
-    _wait(assessed, lambda: done)
-    _wait(assessed, lambda: not assessed.widget.logic.grading)
-    assert len(done) == 1
+    _wait(assessed, lambda: _share(assessed) != before)
+    _wait(assessed, lambda: not logic.grading)
+    assert len(begun) == 1
+
+
+def test_a_score_that_is_still_as_it_was_says_so_in_its_row_until_it_is_measured(assessed: SimpleNamespace) -> None:
+    from spinemet.levels import Level
+    from spinemet.scene import outlines_of
+
+    logic, rows = assessed.widget.logic, []
+    told = logic.regraded
+    logic.regraded = lambda: (told(), rows.append(texts(assessed.ui.levelTable)[2][1]))
+    outlines = outlines_of(assessed.spine.segmentation)
+    bone = next(item for item, outline in outlines.items() if outline.level is Level.L3 and not outline.lesion_id)
+    _paint(assessed, lambda voxels: voxels[:, :6].fill(0), bone)
+    _wait(assessed, lambda: len(rows) == 2)
+    assert rows[0].endswith("…")
+    assert not rows[1].endswith("…")
+    assert texts(assessed.ui.levelTable)[2][1] == rows[1]
 
 
 def test_live_grading_can_be_switched_off(assessed: SimpleNamespace) -> None:

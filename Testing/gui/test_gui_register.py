@@ -416,3 +416,24 @@ def test_levels_are_not_carried_through_a_transform_that_was_changed(registered:
     with pytest.raises(BadInput, match="was changed"):
         level_motions(registered.application.scene, registered.widget._parameterNode, registered.nodes.t2)
     assert level_motions(registered.application.scene, registered.widget._parameterNode, registered.nodes.ct) == {}
+
+
+def test_what_the_panel_never_asks_for_is_a_sentence_all_the_same(pair: SimpleNamespace) -> None:
+    from dataclasses import replace
+
+    import slicer
+
+    from spinemet.errors import BadInput, Cancelled
+
+    logic, chosen = pair.widget.logic, pair.register._chosen()
+    fiducials = tuple(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name) for name in ("F", "M"))
+    with_landmarks = replace(chosen, landmarks=fiducials, fromLandmarks=True)
+    with pytest.raises(BadInput, match="There is no pair of landmarks to start from; place a point in both images"):
+        logic.registerSeries(pair.widget._parameterNode, with_landmarks)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "T")
+    fiducials[1].SetAndObserveTransformNodeID(transform.GetID())
+    with pytest.raises(BadInput, match="lies under another transform than the moving image; place the points anew"):
+        logic._requireLandmarksLieRight(with_landmarks)
+    slicer.mrmlScene.RemoveNode(chosen.moving)
+    with pytest.raises(Cancelled, match="The images were removed in the meantime"):
+        logic._requireStillThere(chosen)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gui.host import click, pick
+from gui.host import click, pick, texts, type_text
 
 from __feature__ import true_property  # noqa: F401  # isort: skip
 
@@ -113,31 +115,58 @@ def test_a_session_with_the_lumbar_ct(
     _session(empty_panel, tmp_path / "out")
 
 
-@pytest.mark.bars
-def test_a_session_with_an_oncologic_study_without_outlines(
+def test_a_session_with_an_oncologic_study_without_outlined_vertebrae(
     empty_panel: SimpleNamespace, shared_data: Path, tmp_path: Path
 ) -> None:
-    """Nothing outlines the spine of this patient: levels are scored by pick-lists."""
+    """CT, T1 and PET with a contoured sarcoma on each: nobody outlined the spine, so it is scored by pick-lists."""
+    from SpineMetAssessmentLib import Scenarios
+
     folder = shared_data / "sts" / "STS_018"
     if not folder.is_dir():
         pytest.skip(STS_REASON)
+    widget = empty_panel.widget
     _load(empty_panel, folder)
-    if empty_panel.study.ui.choiceFrame.visible:
-        click(empty_panel.study.ui.loadButton)
-    node = empty_panel.widget._parameterNode
-    assert node.referenceVolume, empty_panel.widget.ui.messageLabel.text
-    panel = empty_panel.assess
-    pick(panel.ui.addLevelComboBox, "T11")
-    for component, option in (
-        ("pain", "mechanical"),
-        ("alignment", "normal"),
-        ("bone_lesion", "lytic"),
-        ("collapse", ">50 %"),
-        ("posterolateral", "none"),
-    ):
-        panel.onPicked(component, option)
-    level = empty_panel.widget.logic.assessment(node).worst
-    assert (level.level, level.sins.total) == (Level.T11, 3 + 3 + 2 + 0 + 3 + 0)
+    study, outline, assess = empty_panel.study.ui, empty_panel.outline, empty_panel.assess.ui
+    assert {widget.logic.roleOf(node).role for node in widget.logic.volumes()} == {Role.CT, Role.T1, Role.PET}
+    assert all(row[-1] for row in texts(study.roleTable))
+    assert study.patientLabel.text == "STS_018, STS_018, M"
+    assert "CT and MRI lie 23 days apart" in study.warningLabel.text
+    assert "PET ✓" in widget.ui.studyLabel.text.replace("\u00a0", " ")
+    # The contours come along, each on its image; the volume on CT is that of IBSI's masks (see data/README).
+    assert "GTV_Mass_CT" in widget.ui.messageLabel.text
+    node = widget._parameterNode
+    assert widget.logic.roleOf(node.referenceVolume).role is Role.CT
+    assert _volume_ml(node.segmentation, node.referenceVolume, "roi-1") == pytest.approx(116.5, rel=0.01)
+    assert outline.state() == "no vertebra · 1 lesion"
+    assert "No segment is recognized as a vertebra" in assess.assessButton.toolTip
+    type_text(study.readerEdit, "AB")
+    (tmp_path / "out").mkdir()
+    Scenarios.sessionByHand(widget, str(tmp_path / "out"), "L5")
+    # L5 is junctional (3), then 3 + 2 + 0 + 3 + 0 (Fisher 2010).
+    level = widget.logic.assessment(widget._parameterNode).worst
+    assert (level.level, level.sins.total) == (Level.L5, 11)
+    roles = {widget.logic.roleOf(node).role for node in widget.logic.volumes()}
+    assert roles == {Role.CT, Role.T1, Role.PET}
+    data = json.loads((tmp_path / "out" / "assessment.json").read_text(encoding="utf-8"))
+    assert (data["worst_level"], data["patient"]["sex"]) == ("L5", "M")
+
+
+def test_outlines_of_one_time_point_are_never_those_of_another(empty_panel: SimpleNamespace) -> None:
+    from gui import small_spine
+
+    spine = small_spine.add_to(empty_panel.application.scene)
+    empty_panel.widget.initializeParameterNode()
+    assert empty_panel.widget._parameterNode.segmentation is spine.segmentation
+    click(empty_panel.study.ui.newTimePointButton)
+    assert empty_panel.widget._parameterNode.segmentation is None
+
+
+def _volume_ml(segmentation: Any, volume: Any, segment: str) -> float:
+    """What a segment encloses, mL."""
+    import slicer
+
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment, volume)
+    return float(np.prod(volume.GetSpacing()) * voxels.sum() / 1000)
 
 
 def _paint_lesion(panel: SimpleNamespace, level: str) -> None:

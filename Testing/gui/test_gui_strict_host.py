@@ -196,3 +196,16 @@ def test_what_the_host_installs_is_gone_afterwards() -> None:
         assert "qt" in sys.modules
     assert not {"qt", "ctk", "slicer.i18n", "SpineMetAssessment"} & set(sys.modules)
     assert not hasattr(slicer, "app")
+
+
+def test_a_timer_that_shoots_once_rests_afterwards(application: Any) -> None:
+    import qt
+
+    fired: list[int] = []
+    timer = qt.QTimer()
+    timer.singleShot = True
+    timer.timeout.connect(lambda: fired.append(1))
+    timer.start(0)
+    for _ in range(5):
+        application.settle()
+    assert (fired, timer.active) == ([1], False)

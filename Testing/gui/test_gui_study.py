@@ -12,6 +12,7 @@ import pytest
 
 from gui.host import click, pick, texts, type_text
 from small_dicom import write_series
+from small_rt import FRAME, write_structures
 
 from __feature__ import true_property  # noqa: F401  # isort: skip
 
@@ -232,6 +233,34 @@ def test_a_volume_that_slicer_places_elsewhere_is_not_measured_in(
     click(empty_panel.study.ui.folderButton)
     assert "read its geometry differently" in texts(empty_panel.study.ui.roleTable)[0][WHY]
     assert "read its geometry differently" in empty_panel.widget.logic.whatIsMissing(empty_panel.widget._parameterNode)
+
+
+CUBE = [np.array([[-10.0, -20, z], [2, -20, z], [2, -8, z], [-10, -8, z]]) for z in (32.0, 34.0, 36.0)]
+"""A square on three slices of `write_series`, LPS mm."""
+
+
+def test_contours_of_radiotherapy_come_along_as_outlines(empty_panel: SimpleNamespace, tmp_path: Path) -> None:
+    write_series(tmp_path / "ct", FrameOfReferenceUID=FRAME)
+    rois = {"GTV": CUBE, "L3": CUBE[:1], "marker": [("POINT", CUBE[0][:1])]}
+    write_structures(tmp_path / "RS.dcm", rois, types=["GTV"])
+    _choose_folder(empty_panel, tmp_path)
+    click(empty_panel.study.ui.folderButton)
+    node = empty_panel.widget._parameterNode
+    assert empty_panel.widget.ui.messageLabel.text.startswith("Outlines of the study: CT structures: GTV")
+    assert node.segmentation.GetNodeReference("referenceImageGeometryRef") is node.referenceVolume
+    assert list(empty_panel.widget.logic.levelsOf(node.segmentation).values()) == ["L3"]
+    assert list(node.lesionSegmentIDs) == ["roi-1"]
+
+
+def test_contours_on_another_image_are_left_out_and_said(empty_panel: SimpleNamespace, tmp_path: Path) -> None:
+    write_series(tmp_path / "ct", FrameOfReferenceUID="1.2.9")
+    write_structures(tmp_path / "RS.dcm", {"GTV": CUBE}, types=["GTV"])
+    _choose_folder(empty_panel, tmp_path)
+    click(empty_panel.study.ui.folderButton)
+    assert "left out: " in empty_panel.widget.ui.messageLabel.text
+    assert "was drawn on an image that was not loaded" in empty_panel.widget.ui.messageLabel.text
+    assert not empty_panel.widget._parameterNode.segmentation
+    assert empty_panel.widget._parameterNode.referenceVolume
 
 
 # From the database

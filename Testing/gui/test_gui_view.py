@@ -182,22 +182,73 @@ def test_cutting_open_without_a_measured_level_is_a_sentence(panel: SimpleNamesp
     assert panel.widget.ui.cutComboBox.currentText == "whole"
 
 
-def test_the_priors_views_follow_to_the_same_vertebra(viewed: SimpleNamespace, window: Any) -> None:
-    widget, logic = viewed.widget, viewed.widget.logic
+MOVED = np.array([[0.9848, -0.1736, 0.0, 25.0], [0.1736, 0.9848, 0.0, -12.0], [0.0, 0.0, 1.0, 40.0], [0, 0, 0, 1.0]])
+"""How the patient lay otherwise at the earlier time point: turned by ten degrees and shifted (RAS, mm)."""
+
+
+@pytest.fixture
+def beside(viewed: SimpleNamespace, window: Any) -> SimpleNamespace:
+    """The prior, the same spine elsewhere, beside the current time point; `scroll` moves a view as the wheel does."""
+    import slicer
+
+    from spinemet.scene.volumes import vtk_matrix
+
+    widget, logic, scene = viewed.widget, viewed.widget.logic, viewed.application.scene
     now = widget._parameterNode
-    earlier = small_spine.add_to(viewed.application.scene)
+    earlier = small_spine.add_to(scene)
     _date(earlier.volume, "2025-11-02")
+    moved = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "as the patient lay")
+    moved.SetMatrixTransformToParent(vtk_matrix(MOVED))
+    for node in (earlier.volume, earlier.segmentation):
+        node.SetAndObserveTransformNodeID(moved.GetID())
     prior = logic.addTimePoint()
     prior.referenceVolume, prior.segmentation = earlier.volume, earlier.segmentation
     logic.assess(prior)
     widget.useTimePoint(now.parameterNode)
     pick(viewed.view.layoutComboBox, "Prior beside current")
-    click(viewed.view.linkCheckBox)
+    logics = {}
+    for name in ("Red", "SpineMetPriorAxial"):
+        logics[name] = slicer.vtkMRMLSliceLogic()
+        logics[name].SetMRMLScene(scene)
+        logics[name].SetSliceNode(scene.GetSingletonNode(name, "vtkMRMLSliceNode"))
+
+    def scroll(name: str, by_mm: float) -> None:
+        view = logics[name]
+        view.StartSliceNodeInteraction(slicer.vtkMRMLSliceNode.SliceToRASFlag)
+        view.SetSliceOffset(view.GetSliceOffset() + by_mm)
+        view.EndSliceNodeInteraction()
+
+    viewed.scroll = scroll
+    return viewed
+
+
+def test_the_priors_views_follow_to_the_same_vertebra_while_one_scrolls(beside: SimpleNamespace) -> None:
+    logic = beside.widget.logic
+    click(beside.view.linkCheckBox)
     assert logic.priorLinked
-    select_row(viewed.ui.levelTable, "L4")
-    assert np.allclose(_slice(viewed, "SpineMetPriorAxial")[:3, 3], _slice(viewed)[:3, 3], atol=0.5)
-    viewed.application.close_scene()
-    assert not logic.priorLinked
+    select_row(beside.ui.levelTable, "L4")
+    for by_mm in (0.0, 3.0, 17.0, 38.0, -60.0):
+        beside.scroll("Red", by_mm)
+        here, there = _slice(beside), _slice(beside, "SpineMetPriorAxial")
+        # The same place of the same bone, from L5 to L2 and between them.
+        assert np.allclose(there[:3, 3], (MOVED @ here)[:3, 3], atol=0.5)
+        assert (there[:3, 2] @ (MOVED @ here)[:3, 2]) > 0.9999
+    beside.scroll("SpineMetPriorAxial", 12.0)
+    assert np.allclose(_slice(beside, "SpineMetPriorAxial")[:3, 3], (MOVED @ _slice(beside))[:3, 3], atol=0.5)
+
+
+def test_views_that_are_not_linked_stay_where_they_are(beside: SimpleNamespace) -> None:
+    click(beside.view.linkCheckBox)
+    click(beside.view.linkCheckBox)
+    before = _slice(beside, "SpineMetPriorAxial")
+    beside.scroll("Red", 20.0)
+    assert np.array_equal(_slice(beside, "SpineMetPriorAxial"), before)
+
+
+def test_closing_the_scene_lets_go_of_the_priors_views(beside: SimpleNamespace) -> None:
+    click(beside.view.linkCheckBox)
+    beside.application.close_scene()
+    assert not beside.widget.logic.priorLinked
 
 
 def _date(volume: Any, date: str) -> None:

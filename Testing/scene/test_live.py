@@ -66,64 +66,106 @@ def test_what_a_call_raises_reaches_the_caller() -> None:
         call.result()
 
 
-@pytest.fixture
-def a_grading(
-    a_session: Any, a_small_spine: Any, a_scene_of: Callable[..., Any], an_assessment_of: Callable[..., Assessment]
-) -> tuple[LiveGrading, list[str]]:
-    """A grading whose measuring takes 50 ms, and a record of what it showed."""
-    volume, node = a_scene_of(a_session.scene, a_small_spine)
-    shown: list[str] = []
+class _Study:
+    """A study whose scores take 50 ms, and its details as long again where there are any; says what is done to it."""
 
-    def grade(vertebrae: Any, lesions: Any, progress: Progress) -> Assessment:
+    def __init__(self, assessment: Assessment, *, pending: bool) -> None:
+        self.assessment, self.waits = assessment, pending
+        self.pending = False
+        self.did: list[str] = []
+
+    def __call__(self, vertebrae: Any, lesions: Any, progress: Progress, *, details: bool) -> Assessment:
         _slow(10, 0.005)(progress)
-        return replace(an_assessment_of(), created=str(len(shown)))
+        self.pending = self.waits and not details
+        return replace(self.assessment, created="all" if details else "scores")
 
-    def show(assessment: Assessment) -> Iterator[None]:
+    def show(self, assessment: Assessment) -> Iterator[None]:
         yield
-        shown.append(assessment.created)
+        self.did.append(f"shown {assessment.created}")
         yield
 
-    return LiveGrading(OutlineWatch(node, volume), grade, show), shown
+    def keep(self, assessment: Assessment) -> Iterator[None]:
+        yield
+        self.did.append(f"kept {assessment.created}")
 
 
-def test_a_run_is_shown_once(a_grading: tuple[LiveGrading, list[str]]) -> None:
-    grading, shown = a_grading
+@pytest.fixture(params=[False, True], ids=["nothing can wait", "details wait"])
+def a_grading(
+    request: pytest.FixtureRequest,
+    a_session: Any,
+    a_small_spine: Any,
+    a_scene_of: Callable[..., Any],
+    an_assessment_of: Callable[..., Assessment],
+) -> tuple[LiveGrading, _Study]:
+    volume, node = a_scene_of(a_session.scene, a_small_spine)
+    study = _Study(an_assessment_of(), pending=request.param)
+    return LiveGrading(OutlineWatch(node, volume), study, study.show, study.keep), study
+
+
+def _whole_run(study: _Study) -> list[str]:
+    return ["shown scores", "shown all", "kept all"] if study.waits else ["shown scores", "kept scores"]
+
+
+def test_scores_are_shown_first_and_only_what_is_complete_is_kept(a_grading: tuple[LiveGrading, _Study]) -> None:
+    grading, study = a_grading
     grading.begin()
     assert grading.finish() is not None
-    assert shown == ["0"]
+    assert study.did == _whole_run(study)
     assert not grading.busy
     assert grading.step() is None
 
 
-def test_a_new_edit_gives_up_what_runs(a_grading: tuple[LiveGrading, list[str]]) -> None:
-    grading, shown = a_grading
+def test_every_shown_assessment_is_told(a_grading: tuple[LiveGrading, _Study]) -> None:
+    grading, study = a_grading
+    grading.begin()
+    told = []
+    while grading.busy:
+        told += filter(None, [grading.step()])
+    assert [f"shown {item.created}" for item in told] == [item for item in study.did if item.startswith("shown")]
+
+
+def test_a_new_edit_gives_up_what_runs(a_grading: tuple[LiveGrading, _Study]) -> None:
+    grading, study = a_grading
     grading.begin()
     for _ in range(3):
         grading.step(0.0)
     grading.begin()
     grading.finish()
-    assert shown == ["0"]
+    assert study.did == _whole_run(study)
 
 
-def test_an_edit_while_a_result_is_shown_comes_after_it(a_grading: tuple[LiveGrading, list[str]]) -> None:
-    grading, shown = a_grading
+def test_a_new_edit_gives_up_details_that_are_measured(a_grading: tuple[LiveGrading, _Study]) -> None:
+    grading, study = a_grading
+    grading.begin()
+    while grading.step() is None:
+        pass
+    grading.step(0.0)
+    grading.begin()
+    grading.finish()
+    assert study.did[:1] == ["shown scores"]
+    assert study.did[-len(_whole_run(study)) :] == _whole_run(study)
+    assert study.did.count("kept all") <= 1
+
+
+def test_an_edit_while_a_result_is_shown_comes_after_it(a_grading: tuple[LiveGrading, _Study]) -> None:
+    grading, study = a_grading
     grading.begin()
     while not grading.showing:
         grading.step(0.0)
     grading.begin()
     grading.finish()
-    assert shown == ["0", "1"]
+    assert study.did == ["shown scores", *_whole_run(study)]
 
 
-def test_a_study_that_cannot_be_graded_shows_nothing(a_grading: tuple[LiveGrading, list[str]]) -> None:
-    grading, shown = a_grading
+def test_a_study_that_cannot_be_graded_shows_nothing(a_grading: tuple[LiveGrading, _Study]) -> None:
+    grading, study = a_grading
 
-    def refuse(*_: Any) -> Assessment:
+    def refuse(*_: Any, **__: Any) -> Assessment:
         raise BadInput("No vertebra is outlined; outline one.")
 
     grading._grade = refuse
     grading.begin()
     with pytest.raises(BadInput):
         grading.finish()
-    assert shown == []
+    assert study.did == []
     assert not grading.busy

@@ -14,6 +14,23 @@ from gui.host.strict import is_widget_class, loading, strict_qt
 from gui.host.widgets import STAND_INS
 
 
+class _SingleShot:
+    """Of the instance a property, of the class the static function, as in PythonQt.
+
+    PySide6 has the function only: there, setting it on a timer is just an attribute, and the timer never rests.
+    """
+
+    def __get__(self, timer: Any, kind: type) -> Any:
+        return QtCore.QTimer.singleShot if timer is None else timer.property("singleShot")
+
+    def __set__(self, timer: Any, value: bool) -> None:
+        timer.setProperty("singleShot", bool(value))
+
+
+class _Timer(QtCore.QTimer):
+    singleShot = _SingleShot()
+
+
 class _Loader(QtUiTools.QUiLoader):
     """Makes strict widgets, and checks that a .ui file says nothing that Slicer's Designer widgets would ignore."""
 
@@ -73,6 +90,8 @@ def make_qt() -> types.ModuleType:
     def find(name: str) -> Any:
         if name == "QUiLoader":
             return _Loader
+        if name == "QTimer":
+            return _Timer
         if is_widget_class(name):
             return strict_qt(name)
         for source in (QtWidgets, QtGui, QtCore):

@@ -11,7 +11,7 @@ from SpineMetAssessmentLib.AnswerLogic import ASKED
 from SpineMetAssessmentLib.AssessQuestions import AssessQuestions
 from SpineMetAssessmentLib.ComponentRows import COMPONENTS, ComponentRows
 from SpineMetAssessmentLib.LevelTable import LEVEL, LevelTable, fitRows, swatch
-from SpineMetAssessmentLib.Panel import Panel
+from SpineMetAssessmentLib.Panel import Panel, enable
 
 _LESIONS_IN_SIGHT = 4
 
@@ -356,8 +356,7 @@ class AssessPanel(Panel):
 
         ui, node = self.ui, self.parameterNode
         missing = self.logic.whatIsMissing(node)
-        ui.assessButton.enabled = not missing
-        ui.assessButton.toolTip = missing or _("Measure every vertebra and score every one that a lesion involves.")
+        enable(ui.assessButton, missing, _("Measure every vertebra and score every one that a lesion involves."))
         ui.assessButton.text = _("Assess again") if self._assessment is not None else _("Assess")
         ui.hintLabel.text = self._hint(missing)
         ui.hintLabel.visible = bool(ui.hintLabel.text)
@@ -385,8 +384,7 @@ class AssessPanel(Panel):
             (self.ui.undoButton, self.logic.undoWhat(self.parameterNode), _("Take the last answer back.")),
             (self.ui.redoButton, self.logic.redoWhat(self.parameterNode), _("Make the answer again.")),
         ):
-            button.enabled = not why
-            button.toolTip = why or does
+            enable(button, why, does)
 
     def _hint(self, missing: str) -> str:
         if missing and not (self._assessment is not None and not self._assessment.inputs):
@@ -423,8 +421,7 @@ class AssessPanel(Panel):
 
         combo, node = self.ui.addLevelComboBox, self.parameterNode
         why = self.logic.whyNotByHand(node)
-        combo.enabled = not why
-        combo.toolTip = why or _("A level with a lesion that is not outlined: it is scored by pick-lists.")
+        enable(combo, why, _("A level with a lesion that is not outlined: it is scored by pick-lists."))
         scored = {item.level for item in self._assessment.scored} if self._assessment is not None else set()
         wanted = [level.value for level in Level if level is not Level.OCC and level not in scored]
         if combo.count != len(wanted) + 1 or [combo.itemData(n) for n in range(1, combo.count)] != wanted:

@@ -11,7 +11,7 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 from SpineMetAssessmentLib.EpiduralLogic import PARTS, EpiduralChoice
 from SpineMetAssessmentLib.EpiduralPlot import EpiduralPlot, isDark, legend
 from SpineMetAssessmentLib.LevelTable import fitRows
-from SpineMetAssessmentLib.Panel import Panel
+from SpineMetAssessmentLib.Panel import Panel, enable
 
 _LEVEL, _GRADE, _SAID, _REASON = range(4)
 _ROWS_IN_SIGHT = 7
@@ -362,13 +362,11 @@ class EpiduralPanel(Panel):
             _("{part}: edges within {length:g} mm in 95 of 100").format(part=part, length=length)
             for part, length in ours.items()
         )
-        ui.gradeButton.enabled = not missing
-        ui.gradeButton.toolTip = missing or _("Measure the canal cut by cut, and grade every level (ESCC 0 to 3).")
+        enable(ui.gradeButton, missing, _("Measure the canal cut by cut, and grade every level (ESCC 0 to 3)."))
         ui.gradeButton.text = _("Grade again") if self._details is not None else _("Grade")
         ui.liveCheckBox.enabled = node is not None
         why = self.logic.undoWhat(node)
-        ui.undoButton.enabled = not why
-        ui.undoButton.toolTip = why or _("Take the last answer back.")
+        enable(ui.undoButton, why, _("Take the last answer back."))
         ui.hintLabel.text = self._hint(missing, choice)
         ui.hintLabel.visible = bool(ui.hintLabel.text)
 
@@ -404,8 +402,7 @@ class EpiduralPanel(Panel):
                 _("Make a volume that is bent straight along the canal; to look at, not to measure in."),
             ),
         ):
-            button.enabled = not why
-            button.toolTip = why or tip
+            enable(button, why, tip)
         if details is None:
             return
         ui.summaryLabel.text = _summary(details, self._worst)

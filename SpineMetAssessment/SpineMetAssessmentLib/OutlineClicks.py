@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from SpineMetAssessmentLib.OutlineClickLogic import OWN, TumorChoice
+from SpineMetAssessmentLib.Panel import enable
 from SpineMetAssessmentLib.Placing import Placing
 
 VERTEBRA, CANAL = "vertebra", "canal"
@@ -318,8 +319,7 @@ class OutlineClicks(VTKObservationMixin):
         for name, button in self._buttons.items():
             structure = name if name in (VERTEBRA, CANAL) else "lesion"
             waits = panel.logic.whyNotClick(node, volume, structure)
-            button.enabled = not waits
-            button.toolTip = waits or tips[name]
+            enable(button, waits, tips[name])
             button.checked = name == self._tool
         ui = panel.ui
         is_ct = bool(volume) and panel.logic.roleOf(volume).role.value == "CT"

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from SpineMetAssessmentLib.Job import Job
+from SpineMetAssessmentLib.Panel import enable
 
 
 class OutlineEngines(VTKObservationMixin):
@@ -124,8 +125,7 @@ class OutlineEngines(VTKObservationMixin):
             waits = offer.missing or (_("Waits for the engine that works.") if self.running else "")
             state = _("cannot run here") if offer.missing else _("about {time}").format(time=offer.time)
             button.text = f"{offer.title}  –  {state}"
-            button.enabled = not waits
-            button.toolTip = waits or _("Outline all vertebrae of this image; what is outlined already stays.")
+            enable(button, waits, _("Outline all vertebrae of this image; what is outlined already stays."))
         missing = sum(bool(offer.missing) for offer in offers)
         ui.engineLabel.text = _(
             "Programs that outline by themselves; {n} of {all} can run here. None is needed, none is ever installed."

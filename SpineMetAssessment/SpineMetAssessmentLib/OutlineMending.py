@@ -5,6 +5,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from SpineMetAssessmentLib.Panel import enable
+
 _SLICES = (("sagittal slices", "sagittal"), ("axial slices", "axial"), ("coronal slices", "coronal"), ("find out", ""))
 
 
@@ -85,11 +87,9 @@ class OutlineMending:
             (ui.splitButton, _("Cut the segment along the plane that the view shows; the upper part is named anew.")),
             (ui.mirrorButton, _("Add the mirror image beyond the plane that the view shows.")),
         ):
-            button.enabled = not waits
-            button.toolTip = waits or tip
+            enable(button, waits, tip)
         waits = waits or ("" if others else _("Waits for a second segment."))
-        ui.mergeButton.enabled = not waits
-        ui.mergeButton.toolTip = waits or _("Give all voxels to the other segment, and remove this one.")
+        enable(ui.mergeButton, waits, _("Give all voxels to the other segment, and remove this one."))
 
 
 _DONE = {

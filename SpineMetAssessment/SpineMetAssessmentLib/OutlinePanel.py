@@ -13,7 +13,7 @@ from SpineMetAssessmentLib.OutlineClicks import OutlineClicks
 from SpineMetAssessmentLib.OutlineEngines import OutlineEngines
 from SpineMetAssessmentLib.OutlineLogic import LESIONS
 from SpineMetAssessmentLib.OutlineMending import OutlineMending
-from SpineMetAssessmentLib.Panel import Panel
+from SpineMetAssessmentLib.Panel import Panel, enable
 
 EDITOR = "SpineMetSegmentEditor"
 """Singleton tag of our own segment editor node; the Segment Editor module has another."""
@@ -255,11 +255,9 @@ class OutlinePanel(Panel):
             (ui.tumorButton, _("Add a lesion and paint it.")),
             (ui.canalButton, _("Add the spinal canal and paint it.")),
         ):
-            button.enabled = not waits
-            button.toolTip = waits or tip
+            enable(button, waits, tip)
         waits = waits or ("" if path else _("Choose the file with the label map first."))
-        ui.importButton.enabled = not waits
-        ui.importButton.toolTip = waits or _("Add the outlines of this file, on the grid of the image.")
+        enable(ui.importButton, waits, _("Add the outlines of this file, on the grid of the image."))
 
     def _showNames(self) -> None:
         import qt
@@ -276,8 +274,7 @@ class OutlinePanel(Panel):
             (ui.headwardButton, _("Every vertebra takes the name of the one above: L4 becomes L3.")),
             (ui.tailwardButton, _("Every vertebra takes the name of the one below: L3 becomes L4.")),
         ):
-            button.enabled = not waits
-            button.toolTip = waits or tip
+            enable(button, waits, tip)
         ui.undoNamesButton.enabled = self.logic.canUndoNames()
         ui.undoNamesButton.toolTip = (
             _("Take the last renaming back, with its answers.")

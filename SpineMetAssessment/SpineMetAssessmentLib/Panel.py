@@ -7,6 +7,12 @@ import slicer
 from slicer.util import VTKObservationMixin
 
 
+def enable(widget: Any, waits: str, tip: str) -> None:
+    """Let a widget be used, or say in its tooltip why it waits: `waits` is a sentence, or empty."""
+    widget.enabled = not waits
+    widget.toolTip = waits or tip
+
+
 class Panel(VTKObservationMixin):
     """Base of all panels. A subclass named X comes with Resources/UI/X.ui.
 

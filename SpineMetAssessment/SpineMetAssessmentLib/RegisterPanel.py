@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from SpineMetAssessmentLib.LevelTable import fitRows
-from SpineMetAssessmentLib.Panel import Panel
+from SpineMetAssessmentLib.Panel import Panel, enable
 from SpineMetAssessmentLib.RegisterLogic import COMPARISONS, FLICKERING, RegisterInput
 
 _LEVEL, _TRUST, _MOVED, _ERROR, _LANDMARKS = range(5)
@@ -346,15 +346,15 @@ class RegisterPanel(Panel):
         ui, state = self.ui, self.panelState
         chosen = self._chosen() if state is not None else RegisterInput(None, None)
         waits = self.logic.whyNotRegister(chosen)
-        _enable(
+        enable(
             ui.registerButton, waits, _("Find the motion of the spine and of every outlined vertebra, and test it.")
         )
         needed = "" if record is not None else _("Waits for a registration.")
-        _enable(ui.againButton, waits or needed, _("Start from what is shown, with what you moved and placed."))
-        _enable(ui.undoButton, needed, _("Take the last step back; before the first there was no transform."))
+        enable(ui.againButton, waits or needed, _("Start from what is shown, with what you moved and placed."))
+        enable(ui.undoButton, needed, _("Take the last step back; before the first there was no transform."))
         matched = record is not None and self.logic.registeredOnto(chosen.moving) is chosen.fixed
         compared = "" if matched else _("Waits for a registration of these two images.")
-        _enable(ui.compareComboBox, compared, _("Both images over each other in the slice views."))
+        enable(ui.compareComboBox, compared, _("Both images over each other in the slice views."))
         how = self._how()
         ui.opacitySlider.enabled = how in ("blend", "before / after")
         ui.opacitySlider.toolTip = (
@@ -362,14 +362,14 @@ class RegisterPanel(Panel):
             if ui.opacitySlider.enabled
             else _("For blend and before / after.")
         )
-        _enable(ui.fixedPointButton, "" if chosen.fixed else waits, _("Click a place in the fixed image."))
-        _enable(ui.movingPointButton, "" if chosen.moving else waits, _("Click the same place in the moving image."))
+        enable(ui.fixedPointButton, "" if chosen.fixed else waits, _("Click a place in the fixed image."))
+        enable(ui.movingPointButton, "" if chosen.moving else waits, _("Click the same place in the moving image."))
         level = self._level
         ui.nudgeLabel.text = (
             _("Nudge {level}").format(level=level) if level else _("Nudge: choose a level in the table")
         )
         nudges = compared or ("" if level else _("Waits for a level chosen in the table."))
-        _enable(ui.nudgeButton, nudges, _("Move this vertebra of the moving image by these amounts."))
+        enable(ui.nudgeButton, nudges, _("Move this vertebra of the moving image by these amounts."))
         for box in self._nudgeBoxes():
             box.enabled = not nudges
 
@@ -466,8 +466,3 @@ def _trustWords(row: Any) -> str:
 
 def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _enable(widget: Any, waits: str, tip: str) -> None:
-    widget.enabled = not waits
-    widget.toolTip = waits or tip

@@ -6,7 +6,7 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-from SpineMetAssessmentLib.Panel import Panel
+from SpineMetAssessmentLib.Panel import Panel, enable
 
 
 @parameterNodeWrapper
@@ -101,8 +101,7 @@ class ReportPanel(Panel):
         text = waits or self.logic.risText(self.parameterNode, preview=True)
         if ui.previewText.plainText != text:
             ui.previewText.plainText = text
-        ui.copyButton.enabled = not waits
-        ui.copyButton.toolTip = waits or _("Put this text on the clipboard.")
+        enable(ui.copyButton, waits, _("Put this text on the clipboard."))
         folder = state.folder if state else ""
         if ui.folderEdit.currentPath != folder:
             ui.folderEdit.currentPath = folder
@@ -110,8 +109,7 @@ class ReportPanel(Panel):
             waits = _("Choose what to write first.")
         if not waits and not folder:
             waits = _("Choose the folder to write to first.")
-        ui.exportButton.enabled = not waits
-        ui.exportButton.toolTip = waits or _("Write the checked files; files of the same name are replaced.")
+        enable(ui.exportButton, waits, _("Write the checked files; files of the same name are replaced."))
         written = self._written is not None and "report" in self._written
         ui.openButton.enabled = written
         ui.openButton.toolTip = _("Open the report in the browser.") if written else _("Waits for an exported report.")

@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from SpineMetAssessmentLib.CellCombos import CellCombos
-from SpineMetAssessmentLib.Panel import Panel
+from SpineMetAssessmentLib.Panel import Panel, enable
 
 _IMAGE, _ROLE, _WHY = range(3)
 _ROWS_IN_SIGHT = 6
@@ -218,5 +218,4 @@ class StudyPanel(Panel):
             if node is self.parameterNode.parameterNode:
                 combo.currentIndex = row
         waits = "" if self.parameterNode.referenceVolume else _("This time point has no image yet.")
-        self.ui.newTimePointButton.enabled = not waits
-        self.ui.newTimePointButton.toolTip = waits or _("Start another time point; this one stays as it is.")
+        enable(self.ui.newTimePointButton, waits, _("Start another time point; this one stays as it is."))

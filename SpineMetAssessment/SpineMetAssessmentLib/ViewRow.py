@@ -6,6 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from SpineMetAssessmentLib.Panel import enable
 from SpineMetAssessmentLib.ViewLogic import CUTS
 
 _COLUMNS = 2
@@ -69,8 +70,7 @@ class ViewRow:
             why = logic.whyNoLink(node)
             if why and logic.priorLinked:
                 logic.unlinkPrior()
-            ui.linkCheckBox.enabled = not why
-            ui.linkCheckBox.toolTip = why or _("The prior's views follow to the same vertebra.")
+            enable(ui.linkCheckBox, why, _("The prior's views follow to the same vertebra."))
             ui.linkCheckBox.checked = logic.priorLinked
             shown = logic.shownMarks(node)
             for group, box in self._marks.items():

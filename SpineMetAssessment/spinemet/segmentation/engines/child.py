@@ -58,6 +58,17 @@ def find_command(executable: str, package: str, main: str, variable: str) -> tup
     return ()
 
 
+def not_installed(title: str, variable: str) -> str:
+    """The sentence for a program that `find_command` does not find.
+
+    :param variable: see `find_command`.
+    """
+    return (
+        f"{title} is not installed; install it as its documentation says, or name its executable in the environment"
+        f" variable {variable}."
+    )
+
+
 def is_installed(package: str) -> bool:
     """Whether a package can be imported here, without importing it."""
     from importlib.util import find_spec

@@ -18,7 +18,7 @@ from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level
 from spinemet.progress import Progress
-from spinemet.segmentation.engines.child import find_command, run_command, version_of
+from spinemet.segmentation.engines.child import find_command, not_installed, run_command, version_of
 from spinemet.segmentation.engines.engine import Cancel
 from spinemet.segmentation.engines.names import CANAL, CORD, SACRUM, bones, discs
 from spinemet.segmentation.engines.volumes import read_output, write_input
@@ -81,10 +81,7 @@ class Spineps:
 
     def available(self) -> str:
         if not self._command():
-            return (
-                "SPINEPS is not installed; install it as its documentation says, or name its executable in the"
-                f" environment variable {VARIABLE}."
-            )
+            return not_installed("SPINEPS", VARIABLE)
         models = os.environ.get("SPINEPS_SEGMENTOR_MODELS")
         if models and not any(Path(models).glob("*")):
             return "SPINEPS has no weights yet, and SpineMet downloads nothing unasked; run SPINEPS once by itself."

@@ -15,7 +15,7 @@ from spinemet.case import Outline, Role
 from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.progress import Progress
-from spinemet.segmentation.engines.child import find_command, run_command, version_of
+from spinemet.segmentation.engines.child import find_command, not_installed, run_command, version_of
 from spinemet.segmentation.engines.engine import Cancel
 from spinemet.segmentation.engines.names import CORD, REST_OF_SACRUM, SACRUM, bones
 from spinemet.segmentation.engines.volumes import read_output, write_input
@@ -81,10 +81,7 @@ class TotalSegmentator:
 
     def available(self) -> str:
         if not self._command():
-            return (
-                "TotalSegmentator is not installed; install it as its documentation says, or name its executable in"
-                f" the environment variable {VARIABLE}."
-            )
+            return not_installed("TotalSegmentator", VARIABLE)
         task = "vertebrae_mr" if self.mr else "total_fast" if self.fast else "total"
         if not all(any(self._weights().glob(f"Dataset{number}_*")) for number in _MODELS[task]):
             return (

@@ -17,7 +17,7 @@ from spinemet.image import Image
 from spinemet.labelmap import LabelMap
 from spinemet.levels import Level
 from spinemet.progress import Progress
-from spinemet.segmentation.engines.child import find_command, run_command, version_of
+from spinemet.segmentation.engines.child import find_command, not_installed, run_command, version_of
 from spinemet.segmentation.engines.engine import Cancel
 from spinemet.segmentation.engines.names import CANAL, CORD, SACRUM, bones, discs
 from spinemet.segmentation.engines.volumes import read_output, write_input
@@ -60,10 +60,7 @@ class TotalSpineSeg:
 
     def available(self) -> str:
         if not self._command():
-            return (
-                "TotalSpineSeg is not installed; install it as its documentation says, or name its executable in the"
-                f" environment variable {VARIABLE}."
-            )
+            return not_installed(self.title, VARIABLE)
         data = os.environ.get("TOTALSPINESEG_DATA")
         if data and not any(Path(data).glob("nnUNet/results/**/Dataset101*")):
             return (

@@ -30,7 +30,8 @@ def read_json(path: str | os.PathLike[str], wanted: str) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(f"{file.name} cannot be read; choose {wanted}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        # JSON may nest deeper than any reader follows; what SpineMet reads does not.
         raise BadInput(f"{file.name} is not valid JSON; choose {wanted}.") from error
 
 

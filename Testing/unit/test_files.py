@@ -6,8 +6,8 @@ import errno
 
 import pytest
 
-from spinemet.errors import OutputError
-from spinemet.files import written_file, written_folder
+from spinemet.errors import BadInput, OutputError
+from spinemet.files import read_json, written_file, written_folder
 
 
 def leftovers(folder):
@@ -72,3 +72,12 @@ def test_a_place_below_a_file_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"), written_folder(tmp_path / "file" / "out"):
         pass
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "\x00", "[" * 100_000, '{"a":' * 100_000], ids=["empty", "cut", "zero", "lists", "objects"]
+)
+def test_what_is_no_json_is_said_to_be_none_however_deep_it_nests(tmp_path, text):
+    (tmp_path / "points.json").write_text(text)
+    with pytest.raises(BadInput, match=r"points\.json is not valid JSON; choose a markups file\."):
+        read_json(tmp_path / "points.json", "a markups file")
